@@ -1,0 +1,38 @@
+/* hash.h - the hash functions of Bitcoin. Any thread; nothing is allocated. Digests are in wire order.
+ * SHA256 runs on OpenSSL's Init/Update/Final; the many messages of exactly 64 and 80 bytes on our own
+ * SHA-NI code where the processor has it. */
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
+#include "base/bytes.h"
+
+struct sha256 {
+    _Alignas(8) uint8_t opaque[112]; /* OpenSSL's SHA256_CTX: copyable, holds no pointer */
+};
+
+void sha256_init(struct sha256 *ctx);
+void sha256_update(struct sha256 *ctx, const void *data, size_t size);
+void sha256_final(struct sha256 *ctx, uint8_t out[32]);
+
+void sha256_once(uint8_t out[32], const void *data, size_t size);
+void sha256d_once(uint8_t out[32], const void *data, size_t size);
+/* sha256d of count messages of 64 bytes each that follow each other (pairs of a merkle tree).
+ * out may be data: out[i] is written after data of i and before that of 2i + 1 is needed no more. */
+void sha256d_64_many(uint8_t *out, const uint8_t *data, size_t count);
+/* sha256d of a block header. */
+void sha256d_80(uint8_t out[32], const uint8_t data[80]);
+
+/* BIP340 tagged hash: a context that has absorbed SHA256(tag) twice. */
+void sha256_init_tagged(struct sha256 *ctx, const char *tag);
+
+void ripemd160_once(uint8_t out[20], const void *data, size_t size);
+void sha1_once(uint8_t out[20], const void *data, size_t size);
+void hash160_once(uint8_t out[20], const void *data, size_t size); /* RIPEMD160(SHA256(data)) */
+
+struct siphash_key {
+    uint64_t k0, k1;
+};
+
+uint64_t siphash24(struct siphash_key key, const void *data, size_t size);
+/* SipHash-2-4 with 128 bits of output, of the 36 wire bytes of an outpoint (txid, vout le32). */
+void siphash128_36(struct siphash_key key, const uint8_t data[36], uint64_t out[2]);
+#endif

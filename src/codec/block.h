@@ -1,0 +1,35 @@
+/* block.h - a block as views into its bytes. Pure; any thread. */
+#ifndef CODEC_BLOCK_H
+#define CODEC_BLOCK_H
+#include "codec/header.h"
+#include "codec/tx.h"
+
+#define BLOCK_SIZE_MAX 4000000 /* serialized; also the largest P2P message */
+
+struct block {
+    struct bytes raw;
+    struct header header;
+    struct block_hash hash;
+    uint32_t tx_count;
+    struct tx *txs;
+    uint32_t input_count;  /* of all transactions, the coinbase's included */
+    uint32_t output_count; /* of all transactions */
+    uint32_t stripped_size;
+};
+
+/* False on a short, overlong or malformed block, or a full arena. Output offsets count from data.data.
+ * With hashes, txids and wtxids are computed in the same pass. A block with no transactions parses
+ * (the rules refuse it). */
+MUST_CHECK bool block_parse(struct block *block, struct bytes data, struct arena *arena, bool with_hashes);
+
+static inline uint32_t block_weight(const struct block *block)
+{
+    return block->stripped_size * 3 + (uint32_t)block->raw.size;
+}
+
+/* The merkle root of txids, and whether some two adjacent hashes of a level were equal, so that a block
+ * with a doubled subtree has the same root (CVE-2012-2459). scratch has room for 32 × (tx_count + 1) bytes. */
+void block_merkle_root(uint8_t root[32], bool *is_mutated, const struct block *block, uint8_t *scratch);
+/* Of wtxids with the coinbase's taken as zero (BIP141). */
+void block_witness_merkle_root(uint8_t root[32], const struct block *block, uint8_t *scratch);
+#endif
