@@ -12,13 +12,15 @@ bool header_check_pow(const struct params *params, const struct block_hash *hash
     return u256_compare(&value, &target) <= 0;
 }
 
-/* The target after a period of timespan_s seconds, clamped to a factor of 4, and to the network's limit. */
+/* The target after a period of timespan_s seconds, clamped to a factor of 4, and to the network's
+ * limit. */
 static struct u256 retarget(const struct params *params, uint32_t bits, int64_t timespan_s)
 {
     bool is_negative, is_overflow;
     struct u256 target = u256_from_compact(bits, &is_negative, &is_overflow);
     struct u256 divisor = u256_of((uint64_t)params->target_timespan_s);
-    int64_t least_s = params->target_timespan_s / 4, most_s = (int64_t)params->target_timespan_s * 4;
+    int64_t least_s = params->target_timespan_s / 4,
+            most_s = (int64_t)params->target_timespan_s * 4;
 
     timespan_s = timespan_s < least_s ? least_s : timespan_s > most_s ? most_s : timespan_s;
     target = u256_mul_u32(&target, (uint32_t)timespan_s);
@@ -26,7 +28,8 @@ static struct u256 retarget(const struct params *params, uint32_t bits, int64_t 
     return u256_compare(&target, &params->pow_limit) > 0 ? params->pow_limit : target;
 }
 
-uint32_t header_required_bits(const struct params *params, const struct header_node *prev, uint32_t time)
+uint32_t header_required_bits(const struct params *params, const struct header_node *prev,
+                              uint32_t time)
 {
     if ((prev->height + 1) % params->retarget_interval != 0) {
         if (!params->allows_min_difficulty)
@@ -39,7 +42,8 @@ uint32_t header_required_bits(const struct params *params, const struct header_n
         return prev->bits;
 
     /* The period's own blocks, so one interval short: Bitcoin's oldest off-by-one. */
-    const struct header_node *first = header_ancestor(prev, prev->height - (params->retarget_interval - 1));
+    const struct header_node *first =
+        header_ancestor(prev, prev->height - (params->retarget_interval - 1));
     struct u256 target = retarget(params, params->is_bip94 ? first->bits : prev->bits,
                                   (int64_t)prev->time - first->time);
     return u256_to_compact(&target);

@@ -20,10 +20,8 @@ struct header_tree {
 
 struct header header_of_node(const struct header_node *node)
 {
-    struct header header = {.version = node->version,
-                            .time = node->time,
-                            .bits = node->bits,
-                            .nonce = node->nonce};
+    struct header header = {
+        .version = node->version, .time = node->time, .bits = node->bits, .nonce = node->nonce};
 
     if (node->prev != NULL)
         header.prev_hash = node->prev->hash;
@@ -136,7 +134,8 @@ static void link_height(struct header_tree *tree, struct header_node *node)
     tree->heads[height] = node->index + 1;
 }
 
-/* The node takes its parent's place among the leaves, or a new one. The parent is mostly a late leaf. */
+/* The node takes its parent's place among the leaves, or a new one. The parent is mostly a late
+ * leaf. */
 static void link_leaf(struct header_tree *tree, struct header_node *node)
 {
     struct header_node *prev = node->prev;
@@ -172,8 +171,8 @@ static uint32_t median_time(const struct header_node *node)
     return times[count / 2];
 }
 
-/* Skips are as in a skew binary list: where the last two skips of the parent's are equally long, one over
- * both, else the parent. Any ancestor is then at most about 3 log2(height) steps away. */
+/* Skips are as in a skew binary list: where the last two skips of the parent's are equally long,
+ * one over both, else the parent. Any ancestor is then at most about 3 log2(height) steps away. */
 static struct header_node *skip_of(struct header_node *prev)
 {
     struct header_node *skip = prev->skip;
@@ -199,7 +198,8 @@ struct header_node *header_tree_insert(struct header_tree *tree, const struct pa
     node->bits = header->bits;
     node->nonce = header->nonce;
     node->median_time_past = median_time(node);
-    bool is_min = header->bits == params->pow_limit_bits && node->height % params->retarget_interval;
+    bool is_min =
+        header->bits == params->pow_limit_bits && node->height % params->retarget_interval;
     node->period_bits = is_min ? prev->period_bits : header->bits;
     if (prev != NULL && header_is_invalid(prev))
         node->status = HEADER_INVALID_ANCESTOR;
@@ -211,8 +211,8 @@ struct header_node *header_tree_insert(struct header_tree *tree, const struct pa
     *slot = ++tree->count;
     link_height(tree, node);
     link_leaf(tree, node);
-    if (tree->best == NULL || (!header_is_invalid(node) &&
-                               u256_compare(&node->chainwork, &tree->best->chainwork) > 0))
+    if (tree->best == NULL ||
+        (!header_is_invalid(node) && u256_compare(&node->chainwork, &tree->best->chainwork) > 0))
         tree->best = node;
     return node;
 }
@@ -330,7 +330,8 @@ size_t header_tree_memory(const struct header_tree *tree)
 {
     return sizeof *tree +
            tree->chunk_count * (sizeof *tree->chunks + CHUNK_NODES * sizeof(struct header_node)) +
-           ((size_t)tree->slot_count + tree->head_capacity + tree->leaf_capacity) * sizeof(uint32_t);
+           ((size_t)tree->slot_count + tree->head_capacity + tree->leaf_capacity) *
+               sizeof(uint32_t);
 }
 
 struct header_tree *header_tree_new(const struct params *params, struct siphash_key key)
