@@ -4,8 +4,8 @@
  * same thread); only reactor_post and reactor_stop are for any thread. Callbacks are never nested
  * in calls: what a call sets off is reported from the loop.
  *
- *     connecting ──connected──▶ open ──conn_finish: the queue is sent──▶ closing ──last
- * completion──▶ closed └───────── error, conn_close ───────┴─────────────────────────────▲ (freed)
+ *     connecting --connected--> open --conn_finish, all sent--> closing --last completion--> closed
+ *          error, conn_close: from each of them to closing
  *
  * Errors are -errno. */
 #ifndef IO_REACTOR_H
