@@ -12,7 +12,8 @@ struct cursor {
 
 static inline struct cursor cursor_of(struct bytes b)
 {
-    return (struct cursor){b.data, b.data + b.size, false};
+    /* An empty view may have no data, and NULL + 0 is undefined. */
+    return (struct cursor){b.data, b.size ? b.data + b.size : b.data, false};
 }
 
 static inline size_t cursor_left(const struct cursor *c)

@@ -1,6 +1,6 @@
-/* hash.h - the hash functions of Bitcoin. Any thread; nothing is allocated. Digests are in wire order.
- * SHA256 runs on OpenSSL's Init/Update/Final; the many messages of exactly 64 and 80 bytes on our own
- * SHA-NI code where the processor has it. */
+/* hash.h - the hash functions of Bitcoin. Any thread; nothing is allocated. Digests are in wire
+ * order. SHA256 runs on OpenSSL's Init/Update/Final; the many messages of exactly 64 and 80 bytes
+ * on our own SHA-NI code where the processor has it. */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
 #include "base/bytes.h"
@@ -15,8 +15,10 @@ void sha256_final(struct sha256 *ctx, uint8_t out[32]);
 
 void sha256_once(uint8_t out[32], const void *data, size_t size);
 void sha256d_once(uint8_t out[32], const void *data, size_t size);
+/* sha256_final, and the SHA256 of that digest. */
+void sha256d_final(struct sha256 *ctx, uint8_t out[32]);
 /* sha256d of count messages of 64 bytes each that follow each other (pairs of a merkle tree).
- * out may be data: out[i] is written after data of i and before that of 2i + 1 is needed no more. */
+ * out may be data: digest i goes over bytes that have been read by then. */
 void sha256d_64_many(uint8_t *out, const uint8_t *data, size_t count);
 /* sha256d of a block header. */
 void sha256d_80(uint8_t out[32], const uint8_t data[80]);
