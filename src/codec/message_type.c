@@ -3,10 +3,9 @@
 static const struct {
     char command[MESSAGE_COMMAND_SIZE + 1];
     uint8_t id;
-} types[MESSAGE_TYPE_COUNT] = {
-    [MESSAGE_UNKNOWN] = {"unknown", 0},
+} types[MESSAGE_TYPE_COUNT] = {[MESSAGE_UNKNOWN] = {"unknown", 0},
 #define X(name, command, id) [MESSAGE_##name] = {command, id},
-    MESSAGE_TYPES(X)
+                               MESSAGE_TYPES(X)
 #undef X
 };
 

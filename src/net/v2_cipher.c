@@ -34,8 +34,8 @@ void v2_cipher_send(struct v2_cipher *cipher, struct aead *aead, size_t contents
     fs_aead_next(&cipher->send, aead, key);
 }
 
-size_t v2_cipher_receive(struct v2_cipher *cipher, struct aead *aead, const uint8_t length[FS_LENGTH_SIZE],
-                         struct aead_key *key)
+size_t v2_cipher_receive(struct v2_cipher *cipher, struct aead *aead,
+                         const uint8_t length[FS_LENGTH_SIZE], struct aead_key *key)
 {
     uint8_t plain[4] = {0};
 
