@@ -1,11 +1,12 @@
-/* The taproot cases recorded by the reference node (taproot-assets): each puts a good and, in most cases, a
- * bad script_sig and witness into one input of a transaction. */
+/* The taproot cases recorded by the reference node (taproot-assets): each puts a good and, in most
+ * cases, a bad script_sig and witness into one input of a transaction. */
 #include "script/verify.h"
 #include "script_asm.h"
 #include "tx_draft.h"
 #include "vectors.h"
 
-/* All sound sets of consensus flags, as the reference's harness takes them: TAPROOT needs WITNESS. */
+/* All sound sets of consensus flags, as the reference's harness takes them: TAPROOT needs WITNESS.
+ */
 static bool next_flags(uint32_t *flags)
 {
     do {
@@ -92,10 +93,9 @@ static void run_file(const json_t *root, size_t *count)
         const json_t *success = json_object_get(test, "success");
         const json_t *failure = json_object_get(test, "failure");
         struct bytes raw = vector_hex(json_object_get(test, "tx"));
-        struct asset asset = {
-            .index = (uint32_t)json_integer_value(json_object_get(test, "index")),
-            .flags = asm_flags(vector_string(json_object_get(test, "flags"))),
-            .is_final = json_is_true(json_object_get(test, "final"))};
+        struct asset asset = {.index = (uint32_t)json_integer_value(json_object_get(test, "index")),
+                              .flags = asm_flags(vector_string(json_object_get(test, "flags"))),
+                              .is_final = json_is_true(json_object_get(test, "final"))};
 
         arena_init(&asset.arena, 1 << 26);
         ck_assert_msg(tx_parse(&asset.tx, raw, &asset.arena), "%s: cannot be read", name);

@@ -1,5 +1,5 @@
-/* The reference node's tx_valid and tx_invalid: whole transactions under sets of rules that the vectors say
- * are as large, or as small, as can be. */
+/* The reference node's tx_valid and tx_invalid: whole transactions under sets of rules that the
+ * vectors say are as large, or as small, as can be. */
 #include "base/random.h"
 #include "chain/tx_rules.h"
 #include "script/verify.h"
@@ -57,8 +57,7 @@ static bool load(struct spending *s, const json_t *test)
         return false;
     s->prevouts = arena_array(&s->arena, s->tx.input_count, sizeof *s->prevouts);
     for (uint32_t i = 0; i < s->tx.input_count; i++)
-        s->prevouts[i] =
-            find_prevout(json_array_get(test, 0), &s->tx.inputs[i].prevout, &s->arena);
+        s->prevouts[i] = find_prevout(json_array_get(test, 0), &s->tx.inputs[i].prevout, &s->arena);
     sighash_parts_init(&s->parts, &s->tx, s->prevouts);
     return true;
 }
@@ -71,10 +70,10 @@ static bool verifies(struct script_machine *machine, const struct spending *s, u
     return true;
 }
 
-/* Valid under all rules but those named; fewer rules keep it valid, and none of those named could be left
- * in. */
-static void check_valid(struct script_machine *machine, const struct spending *s,
-                        uint32_t excluded, const char *text, struct prng *prng)
+/* Valid under all rules but those named; fewer rules keep it valid, and none of those named could
+ * be left in. */
+static void check_valid(struct script_machine *machine, const struct spending *s, uint32_t excluded,
+                        const char *text, struct prng *prng)
 {
     uint32_t flags = SCRIPT_VERIFY_ALL & ~excluded;
 
