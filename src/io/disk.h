@@ -48,7 +48,7 @@ struct disk_op {
     /* the backend's: */
     struct disk_op *next;
     struct disk_op *prev;
-    uint64_t total;
+    uint64_t total, moved;
     uint64_t stamp;
 };
 
