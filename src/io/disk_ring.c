@@ -3,26 +3,35 @@
 #include "io/uring.h"
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+_Static_assert(DISK_WHY_SIZE >= URING_WHY_SIZE, "uring_open's text fits");
+
 struct ring_disk {
     struct plain_disk plain; /* first; its base is the disk */
-    struct io_uring ring;
+    struct uring ring;
     unsigned depth, in_flight;
-    unsigned without;
     bool is_enabled;
     bool is_wake_armed;
     uint64_t wakes; /* what the eventfd gives */
 };
 
-/* What does not go through the ring here is done at once. False then, with the result in *result.
- */
-static bool prepare(struct ring_disk *disk, struct disk_op *op, struct io_uring_sqe *sqe,
-                    int64_t *result)
+/* Hands op to the ring; -errno if it cannot be begun. */
+static int begin(struct ring_disk *disk, struct disk_op *op)
 {
     int fd = op->file != NULL ? ((struct plain_file *)op->file)->fd : -1;
     unsigned iov_count = op->iov_count < IOV_MAX ? op->iov_count : IOV_MAX;
+
+    if (op->kind == DISK_SYNC_DIR) {
+        fd = plain_open_dir(&disk->plain, op->name);
+        if (fd < 0)
+            return fd;
+        op->stamp = (uint64_t)fd;
+    }
+
+    struct io_uring_sqe *sqe = uring_sqe(&disk->ring);
 
     switch (op->kind) {
     case DISK_READ:
@@ -36,64 +45,42 @@ static bool prepare(struct ring_disk *disk, struct disk_op *op, struct io_uring_
         io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
         break;
     case DISK_RENAME:
-        if (disk->without & URING_RENAME)
-            goto at_once;
         io_uring_prep_renameat(sqe, disk->plain.dir, op->name, disk->plain.dir, op->new_name, 0);
         break;
     case DISK_SYNC_DIR:
-        fd = plain_open_dir(&disk->plain, op->name);
-        if (fd < 0)
-            goto at_once; /* to the same error */
-        op->stamp = (uint64_t)fd;
         io_uring_prep_fsync(sqe, fd, 0);
         break;
     case DISK_RESERVE:
-        if (disk->without & URING_FALLOCATE)
-            goto at_once;
         io_uring_prep_fallocate(sqe, fd, FALLOC_FL_KEEP_SIZE, (off_t)op->offset, (off_t)op->size);
         break;
     }
     io_uring_sqe_set_data(sqe, op);
-    return true;
-
-at_once:
-    /* The entry is taken: it goes to the kernel as nothing to do. */
-    io_uring_prep_nop(sqe);
-    io_uring_sqe_set_data(sqe, NULL);
-    while (!disk_op_advance(op, plain_execute(&disk->plain, op), result)) {
-    }
-    return false;
+    disk->in_flight++;
+    return 0;
 }
 
-/* Gives the kernel what is submitted, up to the queue's depth; returns how many were done at once.
- */
-static int start(struct ring_disk *disk)
+/* Begins what is submitted, up to the queue's depth; returns how many failed at once. */
+static int begin_all(struct ring_disk *disk)
 {
-    int done_count = 0;
+    struct disk_op *op;
+    int failed_count = 0;
 
     if (!disk->is_wake_armed) {
-        struct io_uring_sqe *sqe = io_uring_get_sqe(&disk->ring);
+        struct io_uring_sqe *sqe = uring_sqe(&disk->ring);
 
-        if (sqe != NULL) {
-            io_uring_prep_read(sqe, disk->plain.event, &disk->wakes, sizeof disk->wakes, 0);
-            io_uring_sqe_set_data(sqe, disk);
-            disk->is_wake_armed = true;
+        io_uring_prep_read(sqe, disk->plain.event, &disk->wakes, sizeof disk->wakes, 0);
+        io_uring_sqe_set_data(sqe, disk);
+        disk->is_wake_armed = true;
+    }
+    while (disk->in_flight < disk->depth && (op = disk_take(&disk->plain.base)) != NULL) {
+        int error = begin(disk, op);
+
+        if (error < 0) {
+            disk_finish(&disk->plain.base, op, error);
+            failed_count++;
         }
     }
-    while (disk->in_flight < disk->depth && io_uring_sq_space_left(&disk->ring) > 0) {
-        struct disk_op *op = disk_take(&disk->plain.base);
-        int64_t result;
-
-        if (op == NULL)
-            break;
-        if (prepare(disk, op, io_uring_get_sqe(&disk->ring), &result)) {
-            disk->in_flight++;
-        } else {
-            disk_finish(&disk->plain.base, op, result);
-            done_count++;
-        }
-    }
-    return done_count;
+    return failed_count;
 }
 
 /* Puts an operation whose rest is still to be transferred before all others of its priority. */
@@ -113,14 +100,12 @@ static int reap(struct ring_disk *disk, bool *is_woken)
     struct io_uring_cqe *cqe;
     int done_count = 0;
 
-    while (io_uring_peek_cqe(&disk->ring, &cqe) == 0) {
+    while (io_uring_peek_cqe(&disk->ring.ring, &cqe) == 0) {
         void *data = io_uring_cqe_get_data(cqe);
         int64_t answer = cqe->res;
         int64_t result;
 
-        io_uring_cqe_seen(&disk->ring, cqe);
-        if (data == NULL)
-            continue;
+        io_uring_cqe_seen(&disk->ring.ring, cqe);
         if (data == disk) {
             disk->is_wake_armed = false;
             *is_woken = true;
@@ -142,24 +127,6 @@ static int reap(struct ring_disk *disk, bool *is_woken)
     return done_count;
 }
 
-static int enter(struct ring_disk *disk, bool may_sleep, int timeout_ms)
-{
-    struct __kernel_timespec limit = {timeout_ms / 1000, timeout_ms % 1000 * 1000000};
-    struct io_uring_cqe *cqe;
-    int error;
-
-    if (!may_sleep)
-        error = io_uring_submit_and_get_events(&disk->ring);
-    else
-        error = io_uring_submit_and_wait_timeout(&disk->ring, &cqe, 1,
-                                                 timeout_ms < 0 ? NULL : &limit, NULL);
-    /* Out of time or interrupted; or the kernel had no memory and takes the rest with the next
-     * call. */
-    if (error == -ETIME || error == -EINTR || error == -EAGAIN || error == -EBUSY)
-        return 0;
-    return error;
-}
-
 static int ring_run(struct disk *base, int timeout_ms)
 {
     struct ring_disk *disk = (struct ring_disk *)base;
@@ -175,10 +142,10 @@ static int ring_run(struct disk *base, int timeout_ms)
         disk->is_enabled = true;
     }
     do {
-        done_count += start(disk);
+        done_count += begin_all(disk);
 
         unsigned before = disk->in_flight;
-        int error = enter(disk, done_count == 0 && timeout_ms != 0, timeout_ms);
+        int error = uring_enter(&disk->ring, done_count > 0 ? 0 : timeout_ms);
 
         if (error < 0)
             return error;
@@ -197,9 +164,9 @@ static void ring_close(struct disk *base)
      * the kernel cancelled it then, and refuses this one's entry.) */
     if (disk->is_wake_armed)
         plain_wake(base);
-    while (disk->is_wake_armed && enter(disk, true, -1) == 0)
+    while (disk->is_wake_armed && uring_enter(&disk->ring, -1) == 0)
         reap(disk, &is_woken);
-    io_uring_queue_exit(&disk->ring);
+    uring_close(&disk->ring);
     plain_clear(&disk->plain);
     free(disk);
 }
@@ -217,30 +184,19 @@ static const struct disk_backend ring_backend = {
     .list = plain_list,
 };
 
-/* The features of `without`, and the operations this kernel's io_uring does not know. */
-static unsigned missing_features(struct io_uring *ring, unsigned without)
-{
-    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
-
-    if (probe == NULL || !io_uring_opcode_supported(probe, IORING_OP_RENAMEAT))
-        without |= URING_RENAME;
-    if (probe == NULL || !io_uring_opcode_supported(probe, IORING_OP_FALLOCATE))
-        without |= URING_FALLOCATE;
-    io_uring_free_probe(probe);
-    return without;
-}
-
-int disk_open_ring(struct disk **opened, const char *directory, unsigned depth, unsigned without)
+int disk_open_ring(struct disk **opened, const char *directory, unsigned depth, uint32_t without,
+                   char why[DISK_WHY_SIZE])
 {
     struct ring_disk *disk = xcalloc(1, sizeof *disk);
     int error = plain_init(&disk->plain, directory);
 
     assert(depth > 0);
     if (error < 0) {
+        snprintf(why, DISK_WHY_SIZE, "%s: %s", directory, strerror(-error));
         free(disk);
         return error;
     }
-    error = uring_open(&disk->ring, depth + 1, without); /* and the wake */
+    error = uring_open(&disk->ring, depth + 1, 2 * (depth + 1), without, why); /* and the wake */
     if (error < 0) {
         plain_clear(&disk->plain);
         free(disk);
@@ -248,7 +204,6 @@ int disk_open_ring(struct disk **opened, const char *directory, unsigned depth, 
     }
     disk->plain.base.backend = &ring_backend;
     disk->depth = depth;
-    disk->without = missing_features(&disk->ring, without);
     *opened = &disk->plain.base;
     return 0;
 }

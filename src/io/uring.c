@@ -1,116 +1,169 @@
 #include "io/uring.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
-unsigned uring_feature_find(const char *name)
+#define KERNEL_MIN_MAJOR 6
+#define KERNEL_MIN_MINOR 1
+
+#define X(constant, name, without) name,
+static const char *const feature_names[] = {URING_FEATURES(X)};
+#undef X
+
+uint32_t uring_feature_find(const char *name)
 {
-    static const struct {
-        const char *name;
-        enum uring_feature bit;
-    } features[] = {
-        {"single-issuer", URING_SINGLE_ISSUER},
-        {"defer-taskrun", URING_DEFER_TASKRUN},
-        {"rename", URING_RENAME},
-        {"fallocate", URING_FALLOCATE},
+    for (unsigned i = 0; i < URING_FEATURE_COUNT; i++)
+        if (strcmp(name, feature_names[i]) == 0)
+            return 1u << i;
+    return 0;
+}
+
+const char *uring_feature_name(unsigned i)
+{
+    return i < URING_FEATURE_COUNT ? feature_names[i] : NULL;
+}
+
+static bool kernel_is_old(const char *release)
+{
+    int major = 0;
+    int minor = 0;
+
+    if (sscanf(release, "%d.%d", &major, &minor) != 2) // NOLINT(cert-err34-c): a kernel's own text
+        return false;
+    return major < KERNEL_MIN_MAJOR || (major == KERNEL_MIN_MAJOR && minor < KERNEL_MIN_MINOR);
+}
+
+void uring_explain(char why[URING_WHY_SIZE], int error, int disabled, const char *release)
+{
+    if (kernel_is_old(release))
+        snprintf(why, URING_WHY_SIZE, "io_uring: kernel %s is too old, %d.%d or newer is needed",
+                 release, KERNEL_MIN_MAJOR, KERNEL_MIN_MINOR);
+    else if (disabled == 2)
+        snprintf(why, URING_WHY_SIZE,
+                 "io_uring is switched off for all: as root, sysctl kernel.io_uring_disabled=0");
+    else if (disabled == 1 && error == -EPERM)
+        snprintf(
+            why, URING_WHY_SIZE,
+            "io_uring is only for members of kernel.io_uring_group: join that group, or as root "
+            "sysctl kernel.io_uring_disabled=0");
+    else if (error == -EPERM || error == -EACCES || error == -ENOSYS)
+        snprintf(why, URING_WHY_SIZE,
+                 "io_uring is forbidden (%s): most likely by the container's seccomp profile, "
+                 "which must "
+                 "allow io_uring_setup, io_uring_enter and io_uring_register",
+                 strerror(-error));
+    else if (error == -ENOMEM)
+        snprintf(why, URING_WHY_SIZE,
+                 "io_uring: not enough memory, or the locked-memory limit (ulimit -l)");
+    else
+        snprintf(why, URING_WHY_SIZE, "io_uring cannot be set up: %s", strerror(-error));
+}
+
+static int sysctl_disabled(void)
+{
+    FILE *file = fopen("/proc/sys/kernel/io_uring_disabled", "re");
+    int c = file ? fgetc(file) : EOF;
+
+    if (file)
+        fclose(file);
+    return c >= '0' && c <= '2' ? c - '0' : -1;
+}
+
+static int explain(char why[URING_WHY_SIZE], int error)
+{
+    struct utsname name;
+
+    if (uname(&name) != 0)
+        name.release[0] = 0;
+    uring_explain(why, error, sysctl_disabled(), name.release);
+    return error;
+}
+
+static int setup(struct uring *uring, unsigned entries, unsigned cq_entries)
+{
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+        .cq_entries = cq_entries,
     };
 
-    for (size_t i = 0; i < ARRAY_COUNT(features); i++)
-        if (strcmp(name, features[i].name) == 0)
-            return features[i].bit;
-    return 0;
-}
-
-int uring_open(struct io_uring *ring, unsigned entries, unsigned without)
-{
-    struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED};
-
-    if (!(without & URING_SINGLE_ISSUER)) {
+    if (uring->features & URING_SINGLE_ISSUER)
         params.flags |= IORING_SETUP_SINGLE_ISSUER;
-        if (!(without & URING_DEFER_TASKRUN)) /* needs the other */
-            params.flags |= IORING_SETUP_DEFER_TASKRUN;
+    if (uring->features & URING_DEFER_TASKRUN)
+        params.flags |= IORING_SETUP_DEFER_TASKRUN;
+    return io_uring_queue_init_params(entries, &uring->ring, &params);
+}
+
+int uring_open(struct uring *uring, unsigned entries, unsigned cq_entries, uint32_t without,
+               char why[URING_WHY_SIZE])
+{
+    struct utsname name;
+
+    if (uname(&name) == 0 && kernel_is_old(name.release))
+        return explain(why, -ENOSYS);
+
+    uring->features = ~without & ((1u << URING_FEATURE_COUNT) - 1);
+    if (!(uring->features & URING_SINGLE_ISSUER))
+        uring->features &= ~(uint32_t)URING_DEFER_TASKRUN; /* the kernel refuses it alone */
+    if (!(uring->features & URING_BUFFER_RING))
+        uring->features &= ~(uint32_t)URING_MULTISHOT_RECV;
+
+    int error = setup(uring, entries, cq_entries);
+    if (error == -EINVAL && uring->features & URING_DEFER_TASKRUN) {
+        uring->features &= ~(uint32_t)URING_DEFER_TASKRUN;
+        error = setup(uring, entries, cq_entries);
     }
-    return io_uring_queue_init_params(entries, ring, &params);
-}
-
-/* Debian 12's liburing declares io_uring_enable_rings and does not export it. */
-int uring_enable(struct io_uring *ring)
-{
-    if (syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
-        return -errno;
-    return 0;
-}
-
-/* The number behind key at the beginning of a line of a small file, or -1. */
-static int number_in_file(const char *path, const char *key)
-{
-    FILE *file = fopen(path, "re");
-    char line[256];
-    int number = -1;
-
-    if (file == NULL)
-        return -1;
-    while (number < 0 && fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, key, strlen(key)) == 0)
-            number = atoi(line + strlen(key));
-    fclose(file);
-    return number;
-}
-
-static enum uring_trouble classify(int error, int disabled, int seccomp)
-{
-    switch (-error) {
-    case 0:
-        return URING_IS_FINE;
-    case EPERM:
-    case EACCES:
-        return disabled > 0 ? URING_SWITCHED_OFF : URING_FORBIDDEN;
-    case ENOSYS: /* some container runtimes answer so too */
-        return seccomp > 0 && disabled >= 0 ? URING_FORBIDDEN : URING_OLD_KERNEL;
-    case EINVAL:
-    case EOPNOTSUPP:
-        return URING_OLD_KERNEL;
-    default:
-        return URING_LACKS_RESOURCES;
+    if (error == -EINVAL && uring->features & URING_SINGLE_ISSUER) {
+        uring->features &= ~(uint32_t)URING_SINGLE_ISSUER;
+        error = setup(uring, entries, cq_entries);
     }
+    return error ? explain(why, error) : 0;
 }
 
-enum uring_trouble uring_explain(int error, char *text, size_t text_size)
+/* liburing has a function for this that Debian's library declares but does not export. */
+int uring_enable(struct uring *uring)
 {
-    int disabled = number_in_file("/proc/sys/kernel/io_uring_disabled", "");
-    enum uring_trouble trouble =
-        classify(error, disabled, number_in_file("/proc/self/status", "Seccomp:"));
-    struct utsname system;
+    int result =
+        io_uring_register((unsigned)uring->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 
-    uname(&system);
-    switch (trouble) {
-    case URING_IS_FINE:
-        snprintf(text, text_size, "io_uring works");
-        break;
-    case URING_OLD_KERNEL:
-        snprintf(text, text_size,
-                 "kernel %s lacks what is needed of io_uring: 6.1 or newer has it (%s)",
-                 system.release, strerror(-error));
-        break;
-    case URING_SWITCHED_OFF:
-        snprintf(text, text_size,
-                 "io_uring is switched off here: the sysctl kernel.io_uring_disabled is %d",
-                 disabled);
-        break;
-    case URING_FORBIDDEN:
-        snprintf(
-            text, text_size,
-            "io_uring is forbidden here (%s): the seccomp profile of a container or service must "
-            "allow io_uring_setup, io_uring_enter and io_uring_register",
-            strerror(-error));
-        break;
-    case URING_LACKS_RESOURCES:
-        snprintf(text, text_size,
-                 "io_uring cannot be set up: %s (limits of memory, locked memory or open files)",
-                 strerror(-error));
-        break;
+    return result < 0 ? result : 0;
+}
+
+void uring_close(struct uring *uring)
+{
+    io_uring_queue_exit(&uring->ring);
+}
+
+struct io_uring_sqe *uring_sqe(struct uring *uring)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+
+    while (!sqe) {
+        int result = io_uring_submit(&uring->ring);
+        /* Busy: the kernel holds completions back until it may place them; that makes room. */
+        if (result == -EBUSY || result == -EAGAIN)
+            io_uring_get_events(&uring->ring);
+        else
+            assert(result >= 0 || result == -EINTR);
+        sqe = io_uring_get_sqe(&uring->ring);
     }
-    return trouble;
+    memset(sqe, 0, sizeof *sqe);
+    return sqe;
+}
+
+int uring_enter(struct uring *uring, int64_t timeout_ms)
+{
+    struct __kernel_timespec limit = {.tv_sec = timeout_ms / 1000,
+                                      .tv_nsec = timeout_ms % 1000 * 1000000};
+    struct io_uring_cqe *cqe;
+    int result;
+
+    if (timeout_ms == 0)
+        result = io_uring_submit_and_get_events(&uring->ring);
+    else
+        result = io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1,
+                                                  timeout_ms < 0 ? NULL : &limit, NULL);
+    if (result == -EINTR || result == -ETIME || result == -EBUSY || result == -EAGAIN)
+        return 0;
+    return result < 0 ? result : 0;
 }

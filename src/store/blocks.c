@@ -32,8 +32,8 @@ void scanner_clear(struct scanner *scanner)
     scanner->buffer = NULL;
 }
 
-/* The size bytes at pos, which end before scanner->end; NULL if they cannot be read. Reads on from what
- * the buffer has, or anew at pos when that is elsewhere. */
+/* The size bytes at pos, which end before scanner->end; NULL if they cannot be read. Reads on from
+ * what the buffer has, or anew at pos when that is elsewhere. */
 static const uint8_t *bytes_at(struct scanner *scanner, uint64_t pos, size_t size)
 {
     uint64_t have_end = scanner->buffer_pos + scanner->buffer_size;
@@ -46,7 +46,8 @@ static const uint8_t *bytes_at(struct scanner *scanner, uint64_t pos, size_t siz
     uint64_t left = scanner->end - pos;
     size_t want = size > kept + scanner->read_size ? size : kept + scanner->read_size;
 
-    /* Small records follow each other closely: the more of what was read is used, the more is read. */
+    /* Small records follow each other closely: the more of what was read is used, the more is read.
+     */
     if (!is_next)
         scanner->read_size = READ_SIZE_MIN;
     else if (scanner->read_size < READ_SIZE_MAX)

@@ -25,8 +25,8 @@ static bool record_is_good(const struct metadata_record *record)
 
     return block_hash_equal(&hash, &record->hash) && record->size >= BLOCK_SIZE_MIN &&
            record->size <= BLOCK_SIZE_MAX && record->pos >= RECORD_HEADER_SIZE &&
-           record->synced_end >= record->size &&
-           record->pos <= record->synced_end - record->size && record->mark < MARK_COUNT;
+           record->synced_end >= record->size && record->pos <= record->synced_end - record->size &&
+           record->mark < MARK_COUNT;
 }
 
 void metadata_record_write(uint8_t out[METADATA_RECORD_SIZE], const struct metadata_record *record,
@@ -92,7 +92,8 @@ static uint64_t end_of(const struct metadata_record *record)
     return record_end(record->pos, record->size);
 }
 
-/* Takes out records that overlap: of two such no one can say which is right, so both places are scanned. */
+/* Takes out records that overlap: of two such no one can say which is right, so both places are
+ * scanned. */
 static void drop_overlaps(struct metadata *metadata)
 {
     struct metadata_record *records = metadata->records;
@@ -222,8 +223,7 @@ int metadata_check(const struct metadata *metadata, struct disk *disk, struct di
         size_t index = samples < 2 ? 0 : i * (metadata->sorted_count - 1) / (samples - 1);
         uint8_t stored[HEADER_SIZE];
         uint8_t expected[HEADER_SIZE];
-        int error =
-            disk_read_sync(disk, blocks, stored, HEADER_SIZE, metadata->records[index].pos);
+        int error = disk_read_sync(disk, blocks, stored, HEADER_SIZE, metadata->records[index].pos);
 
         if (error < 0)
             return error;
@@ -273,8 +273,8 @@ bool metadata_next_gap(const struct metadata *metadata, uint64_t from, uint64_t 
     return false;
 }
 
-static int write_records(const struct metadata *metadata, struct disk *disk,
-                         struct disk_file *file, uint32_t magic)
+static int write_records(const struct metadata *metadata, struct disk *disk, struct disk_file *file,
+                         uint32_t magic)
 {
     uint8_t *part = xmalloc((size_t)PART_COUNT * METADATA_RECORD_SIZE);
     int error = 0;

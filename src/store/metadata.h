@@ -45,7 +45,8 @@ MUST_CHECK bool metadata_record_parse(struct metadata_record *record,
                                       const uint8_t data[METADATA_RECORD_SIZE], uint32_t magic);
 
 struct metadata {
-    struct metadata_record *records; /* by position, no two overlap; behind sorted_count those added */
+    struct metadata_record
+        *records; /* by position, no two overlap; behind sorted_count those added */
     size_t count, sorted_count, capacity;
     uint64_t synced_end; /* rule 3; not beyond blocks_size */
     uint64_t file_size;  /* of metadata.bin */
@@ -59,14 +60,15 @@ MUST_CHECK int metadata_load(struct metadata *metadata, struct disk *disk, uint3
                              uint64_t blocks_size);
 void metadata_clear(struct metadata *metadata);
 
-/* Whether the headers of the first, the last and some 60 records between stand in blocks at their positions:
- * 0, -ESTALE (somebody put another blocks.bin in place: metadata_forget and scan), or what the reads gave. */
+/* Whether the headers of the first, the last and some 60 records between stand in blocks at their
+ * positions: 0, -ESTALE (somebody put another blocks.bin in place: metadata_forget and scan), or
+ * what the reads gave. */
 MUST_CHECK int metadata_check(const struct metadata *metadata, struct disk *disk,
                               struct disk_file *blocks);
 void metadata_forget(struct metadata *metadata);
 
-/* The first part of blocks.bin at or behind from, before end, that no record of the file covers: false if
- * there is none. Begin with from = 0, go on with from = *gap_end. */
+/* The first part of blocks.bin at or behind from, before end, that no record of the file covers:
+ * false if there is none. Begin with from = 0, go on with from = *gap_end. */
 bool metadata_next_gap(const struct metadata *metadata, uint64_t from, uint64_t end,
                        uint64_t *gap_start, uint64_t *gap_end);
 /* Adds a record (copied) that the scan of a gap found. */

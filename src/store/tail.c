@@ -74,8 +74,9 @@ void tail_push(struct tail *tail, uint64_t pos, struct bytes block, void *owner)
     atomic_store_explicit(&tail->end, end + 1, memory_order_release);
 }
 
-/* A worker's job pins the entries from `first` as it was at the job's connect, and first moves up to the
- * least pin only: so what lies between first and end here is not overwritten while it looks. */
+/* A worker's job pins the entries from `first` as it was at the job's connect, and first moves up
+ * to the least pin only: so what lies between first and end here is not overwritten while it looks.
+ */
 struct bytes tail_find(const struct tail *tail, uint64_t pos)
 {
     size_t low = first_of(tail);
