@@ -79,11 +79,15 @@ static const struct coin_hash *next_output(struct walk *w, const struct tx *tx, 
     return hash;
 }
 
-/* How many of the outputs were not there, since the block itself spends them. */
-static uint32_t take_outputs_out(struct root *root, const struct ledger_block *lb)
+struct absent {
+    uint32_t outputs;          /* that were not there */
+    uint32_t coinbase_outputs; /* of them */
+};
+
+static struct absent take_outputs_out(struct root *root, const struct ledger_block *lb)
 {
     struct walk walk = {.lb = lb, .root = root};
-    uint32_t own_count = 0;
+    struct absent absent = {0};
 
     for (uint32_t t = 0; t < lb->block->tx_count; t++) {
         const struct tx *tx = &lb->block->txs[t];
@@ -92,18 +96,22 @@ static uint32_t take_outputs_out(struct root *root, const struct ledger_block *l
         for (; outpoint.vout < tx->output_count; outpoint.vout++) {
             uint64_t word;
             const struct coin_hash *hash = next_output(&walk, tx, outpoint.vout, &word);
-            if (word != 0 && root_delete(root, &outpoint, hash, word) == 0)
-                own_count++;
+            if (word != 0 && root_delete(root, &outpoint, hash, word) == 0) {
+                absent.outputs++;
+                absent.coinbase_outputs += t == 0;
+            }
         }
     }
-    return own_count;
+    return absent;
 }
 
+/* *own_count: words that say the coin was of this block itself. */
 static int put_inputs_back(struct root *root, const struct ledger_block *lb, const uint64_t *undo,
-                           uint32_t own_count)
+                           uint32_t *own_count)
 {
     struct walk walk = {.lb = lb, .root = root};
 
+    *own_count = 0;
     for (uint32_t t = 1; t < lb->block->tx_count; t++) {
         const struct tx *tx = &lb->block->txs[t];
 
@@ -111,8 +119,7 @@ static int put_inputs_back(struct root *root, const struct ledger_block *lb, con
             const struct coin_hash *hash = next_input(&walk);
             uint64_t word = *undo++;
             if (word == 0) {
-                if (own_count-- == 0)
-                    return -EILSEQ;
+                ++*own_count;
                 continue;
             }
             if (coin_word_pos(word) == 0)
@@ -122,7 +129,7 @@ static int put_inputs_back(struct root *root, const struct ledger_block *lb, con
                 return rc == -EEXIST ? -EILSEQ : rc;
         }
     }
-    return own_count == 0 ? 0 : -EILSEQ;
+    return 0;
 }
 
 int ledger_unfold(struct ledger *ledger, const struct ledger_block *lb, const uint64_t *undo,
@@ -131,16 +138,20 @@ int ledger_unfold(struct ledger *ledger, const struct ledger_block *lb, const ui
     struct root *root = &ledger->root;
     struct world *world = ledger->root_world;
     const struct block *block = lb->block;
+    uint32_t own_count;
 
     assert(ledger->world_count == 1 && ledger_top(ledger) == world->node && world->node->prev);
     if (!block_hash_equal(&block->hash, &world->node->hash) || block->tx_count == 0 ||
         undo_count != block->input_count - block->txs[0].input_count)
         return -EILSEQ;
 
-    uint32_t own_count = take_outputs_out(root, lb);
-    int rc = put_inputs_back(root, lb, undo, own_count);
+    struct absent absent = take_outputs_out(root, lb);
+    int rc = put_inputs_back(root, lb, undo, &own_count);
     if (rc != 0)
         return rc;
+    /* What the block itself spent was not there, nor a coinbase that a later block replaced. */
+    if (own_count > absent.outputs || absent.outputs - own_count > absent.coinbase_outputs)
+        return -EILSEQ;
     world->node = world->node->prev;
     root_stamp(root, world->node);
     index_grow_step(&root->index);
