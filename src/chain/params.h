@@ -15,6 +15,7 @@
 #define TIMEWARP_S              600 /* BIP94 */
 #define PARAMS_GENESIS_SIZE_MAX 320
 #define PARAMS_SEED_MAX         8
+#define PARAMS_AUDIT_MAX        4
 
 enum network {
     NETWORK_MAIN,
@@ -77,7 +78,7 @@ struct params {
     const char *dns_seeds[PARAMS_SEED_MAX];  /* ended by NULL */
     uint32_t presync_period, presync_buffer; /* headers a commitment; headers held before release */
 
-    const struct audit_hash *audits;
+    struct audit_hash audits[PARAMS_AUDIT_MAX];
     uint32_t audit_count;
 };
 

@@ -7,23 +7,22 @@
 
 #define LOCKTIME_THRESHOLD 500000000u /* lock times below are heights */
 
-/* The coin that an input spends. */
-struct coin {
-    int64_t amount_sat;
-    struct bytes script_pubkey;
+/* Where the output that an input spends comes from. It stands beside the output itself, the outputs
+ * being in an array of their own as script_verify wants them. */
+struct coin_origin {
     int32_t height;
     bool is_coinbase;
-    uint32_t time; /* median time past of the block before its own (BIP68): set if
+    uint32_t time; /* median time past of the block before its own (BIP68): set only if
                       tx_input_needs_coin_time */
 };
 
 /* The context-free rules. scratch has room for tx->input_count pointers. */
 enum verdict tx_check(const struct tx *tx, const struct outpoint **scratch);
 
-/* The fee of tx, which spends coins[i] with input i in a block at height, and which tx_check has
+/* The fee of tx, which spends prevouts[i] with input i in a block at height, and which tx_check has
  * passed. Missing coins were refused before. Not for coinbases. */
-enum verdict tx_check_inputs(const struct tx *tx, const struct coin *coins, int32_t height,
-                             int64_t *fee_sat);
+enum verdict tx_check_inputs(const struct tx *tx, const struct tx_output *prevouts,
+                             const struct coin_origin *origins, int32_t height, int64_t *fee_sat);
 
 /* Of a transaction that tx_check has passed. */
 int64_t tx_output_sum(const struct tx *tx);
@@ -35,16 +34,11 @@ bool tx_lock_time_counts(const struct tx *tx);
 
 /* BIP68, from the CSV height on: false means bad-txns-nonfinal. time is the parent's median time
  * past. BIP68 looks at transactions of version 2 and up. */
-bool tx_sequence_locks_pass(const struct tx *tx, const struct coin *coins, int32_t height,
+bool tx_sequence_locks_pass(const struct tx *tx, const struct coin_origin *origins, int32_t height,
                             int64_t time);
 bool tx_input_needs_coin_time(const struct tx *tx, const struct tx_input *input);
 
-/* Legacy sigops of all scripts of tx, not scaled. */
-uint32_t tx_legacy_sigops(const struct tx *tx);
-/* The sigop cost of a transaction that spends coins (NULL for a coinbase) under the block's script
- * flags. */
-uint64_t tx_sigop_cost(const struct tx *tx, const struct coin *coins, uint32_t script_flags);
-
-/* Never a coin: begins with OP_RETURN or is longer than 10,000 bytes. */
-bool script_is_unspendable(struct bytes script_pubkey);
+/* The sigop cost of a transaction that spends prevouts (of a coinbase: NULL) under the block's
+ * script flags. */
+uint64_t tx_sigop_cost(const struct tx *tx, const struct tx_output *prevouts, uint32_t flags);
 #endif

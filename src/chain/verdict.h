@@ -11,6 +11,7 @@ enum verdict_class {
     VERDICT_HEADER,         /* the header is bad: it never enters the tree; punish the sender */
     VERDICT_FUTURE,         /* time-too-new: may be good later; nothing stored, nobody punished */
     VERDICT_MISSING_PARENT, /* its parent's header is unknown */
+    VERDICT_KNOWN_INVALID,  /* marked before; punish outgoing peers only */
     VERDICT_INVALID_PARENT, /* its parent is marked: so is it, by its ancestor */
     VERDICT_LOW_WORK,       /* nothing stored, nobody punished */
     VERDICT_MUTATED, /* the block hash does not commit to what is wrong: store and mark nothing, ask
@@ -24,7 +25,7 @@ enum verdict_class {
 #define VERDICTS(X)                                                                                \
     X(VALID, "valid", VERDICT_OK)                                                                  \
     X(DUPLICATE, "duplicate", VERDICT_KNOWN)                                                       \
-    X(DUPLICATE_INVALID, "duplicate-invalid", VERDICT_INVALID_PARENT)                              \
+    X(DUPLICATE_INVALID, "duplicate-invalid", VERDICT_KNOWN_INVALID)                               \
     /* headers */                                                                                  \
     X(HIGH_HASH, "high-hash", VERDICT_HEADER)                                                      \
     X(PREV_BLK_NOT_FOUND, "prev-blk-not-found", VERDICT_MISSING_PARENT)                            \
