@@ -3,6 +3,9 @@
 #define SCRIPT_SIGNATURE_H
 #include "base/bytes.h"
 
+/* Aborts if libsecp256k1 does not work on this machine; once before the first check. */
+void signature_selftest(void);
+
 /* BIP66, of a signature with its hash type byte. */
 bool signature_is_strict_der(struct bytes signature_and_type);
 
