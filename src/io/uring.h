@@ -1,37 +1,35 @@
-/* uring.h - creates the io_uring of a thread, and says why where that is not possible.
- * A ring is created anywhere (at start, so that errors come early), disabled; the thread that will
- * use it enables it and is its only user from then on. */
+/* uring.h - one io_uring of one thread: set up, entered, closed; included by src/io only.
+ * Thread: any thread opens, the owner's thread enables and makes all later calls. */
 #ifndef IO_URING_H
 #define IO_URING_H
-#include "base/bytes.h"
+#include "io/uring_features.h"
+
 #include <liburing.h>
 
-/* What --uring-without can switch off. A ring without the first two is slower, not different; the
- * operations left out are done by system calls on the ring's thread. */
-enum uring_feature {
-    URING_SINGLE_ISSUER = 1,
-    URING_DEFER_TASKRUN = 2,
-    URING_RENAME = 4,
-    URING_FALLOCATE = 8,
+#define URING_WHY_SIZE 256
+
+struct uring {
+    struct io_uring ring;
+    uint32_t features; /* those that work here and are not switched off */
 };
 
-/* The bit of a feature by its name (single-issuer, defer-taskrun, rename, fallocate), 0 if unknown.
- */
-unsigned uring_feature_find(const char *name);
+/* Creates the ring disabled, so that the thread that enables it is its one issuer. 0, or -errno and
+ * in why one line that names the cause and the remedy: io_uring forbidden by sysctl or seccomp,
+ * kernel too old, … without: features not to be used. cq_entries >= entries. */
+MUST_CHECK int uring_open(struct uring *uring, unsigned entries, unsigned cq_entries,
+                          uint32_t without, char why[URING_WHY_SIZE]);
+/* On the owner's thread, before anything is submitted. 0 or -errno. */
+MUST_CHECK int uring_enable(struct uring *uring);
+void uring_close(struct uring *uring);
 
-enum uring_trouble {
-    URING_IS_FINE,
-    URING_OLD_KERNEL,      /* before 6.1, or built without io_uring */
-    URING_SWITCHED_OFF,    /* kernel.io_uring_disabled */
-    URING_FORBIDDEN,       /* by seccomp, as in containers */
-    URING_LACKS_RESOURCES, /* memory, locked memory, descriptors */
-};
+/* A cleared request to fill in; submits what is there when the queue is full. Never NULL. */
+struct io_uring_sqe *uring_sqe(struct uring *uring);
 
-/* 0 or -errno; features without the bits of `without` are used where the kernel has them. */
-MUST_CHECK int uring_open(struct io_uring *ring, unsigned entries, unsigned without);
-/* On the thread that will use it, before the first submission. */
-MUST_CHECK int uring_enable(struct io_uring *ring);
+/* Submits, then waits until a completion is there, at most timeout_ms (negative: without limit; 0:
+ * only looks). 0 or -errno other than -EINTR, -ETIME and -EBUSY, which are no news. */
+MUST_CHECK int uring_enter(struct uring *uring, int64_t timeout_ms);
 
-/* What an error of uring_open or uring_enable means here and now, and one line for the operator. */
-enum uring_trouble uring_explain(int error, char *text, size_t text_size);
+/* The text of why: error is what io_uring_setup gave, disabled is kernel.io_uring_disabled (-1
+ * unknown), release is the kernel's. */
+void uring_explain(char why[URING_WHY_SIZE], int error, int disabled, const char *release);
 #endif
