@@ -316,6 +316,7 @@ static void destroy(struct conn *conn)
     }
     close(conn->fd);
     slot_give(conn->reactor, conn->slot);
+    conn->reactor->conn_count--;
     free(conn->own_buffer);
     free(conn);
     closed(owner, error);
@@ -438,12 +439,14 @@ struct conn *conn_adopt(struct reactor *reactor, int fd, const struct conn_limit
 {
     struct conn *conn = xcalloc(1, sizeof *conn);
 
-    conn->slot = reactor_is_stopping(reactor) ? 0 : slot_take(reactor, complete, stop, conn);
+    if (!reactor_is_stopping(reactor) && reactor->conn_count < reactor->options.conn_max)
+        conn->slot = slot_take(reactor, complete, stop, conn);
     if (!conn->slot) {
         free(conn);
         close(fd);
         return NULL;
     }
+    reactor->conn_count++;
     conn->reactor = reactor;
     conn->fd = fd;
     conn->events = events;

@@ -29,7 +29,7 @@ struct reactor {
     uint64_t now_ms;
 
     struct slot *slots; /* slot 0 is the reactor's own */
-    uint32_t slot_count, slots_used, first_free;
+    uint32_t slot_count, slots_used, first_free, conn_count;
     struct conn *touched;
 
     struct io_uring_buf_ring *buffer_ring; /* NULL without the feature */
