@@ -1,0 +1,241 @@
+/* check.c - the check stage: copies what the block spends to the block's arena, then every rule of
+ * transactions and block but the scripts, in the reference node's order. One worker a block. What is not in
+ * memory is read by the disk thread in between, so that nothing here waits. */
+#include "pipeline/pipeline.h"
+
+/* The coin must be the one the ledger meant: an equal tag is not enough. */
+static bool coin_matches(const struct pipeline *pipeline, const struct coin_ref *ref,
+                         const struct outpoint *outpoint, struct bytes txout)
+{
+    return ref->is_exact || coin_check_of(pipeline->key, outpoint, txout) == ref->check;
+}
+
+static bool copy_script(struct arena *arena, struct tx_output *out, const struct txout *txout)
+{
+    uint8_t *script = arena_alloc(arena, txout->script_pubkey.size);
+
+    if (!script)
+        return false;
+    if (txout->script_pubkey.size)
+        memcpy(script, txout->script_pubkey.data, txout->script_pubkey.size);
+    *out = (struct tx_output){.amount_sat = txout->amount_sat, .script_pubkey = {script, txout->script_pubkey.size}};
+    return true;
+}
+
+/* Input i spends the TxOut at ref. 1: it is there now, 0: it has to be read, -1: it is not what it should be. */
+static int gather_one(struct pipeline *pipeline, struct block_job *job, uint32_t i, const struct tx *tx,
+                      const struct tx_input *input)
+{
+    const struct coin_ref *ref = &job->refs[i];
+    struct coin_origin *origin = &job->origins[i];
+    struct txout txout;
+
+    origin->is_coinbase = ref->is_coinbase;
+    if (ref->pos >= job->pos && ref->pos - job->pos < job->raw.size) {
+        origin->height = job->node->height;
+        origin->time = job->node->prev->median_time_past;
+        if (txout_parse(&txout, bytes_sub(job->raw, ref->pos - job->pos, SIZE_MAX)) != TXOUT_OK)
+            return -1;
+        job->prevouts[i] = (struct tx_output){.amount_sat = txout.amount_sat, .script_pubkey = txout.script_pubkey};
+        return 1;
+    }
+    const struct block_entry *entry = block_table_find(pipeline->table, ref->pos);
+    if (!entry || !entry->node->prev)
+        return -1;
+    origin->height = entry->node->height;
+    if (tx_input_needs_coin_time(tx, input))
+        origin->time = entry->node->prev->median_time_past;
+
+    const uint8_t *resident = atomic_load_explicit(&work_of(pipeline, entry->node)->resident, memory_order_acquire);
+    if (!resident)
+        return 0;
+    struct bytes rest = bytes_sub((struct bytes){resident, entry->size}, ref->pos - entry->pos, SIZE_MAX);
+    if (txout_parse(&txout, rest) != TXOUT_OK || !coin_matches(pipeline, ref, &input->prevout, txout.raw))
+        return -1;
+    return copy_script(&job->arena, &job->prevouts[i], &txout) ? 1 : -1;
+}
+
+/* The list of TxOuts to read. False: some coin is not what it should be (judged on the plain path). */
+static bool gather(struct pipeline *pipeline, struct block_job *job)
+{
+    const struct block *block = &job->block;
+    uint32_t input_count = block->input_count - block->txs[0].input_count;
+    uint32_t i = 0;
+
+    job->prevouts = arena_array(&job->arena, input_count, sizeof *job->prevouts);
+    job->origins = arena_array(&job->arena, input_count, sizeof *job->origins);
+    job->request = (struct prevout_request){.arena = &job->arena};
+    if (!job->prevouts || !job->origins)
+        return false;
+    memset(job->origins, 0, input_count * sizeof *job->origins);
+    for (uint32_t t = 1; t < block->tx_count; t++) {
+        const struct tx *tx = &block->txs[t];
+
+        for (uint32_t k = 0; k < tx->input_count; k++, i++) {
+            int result = gather_one(pipeline, job, i, tx, &tx->inputs[k]);
+
+            if (result < 0)
+                return false;
+            if (result > 0)
+                continue;
+            if (!job->request.reads) {
+                job->request.reads = arena_array(&job->arena, input_count - i, sizeof *job->request.reads);
+                if (!job->request.reads)
+                    return false;
+            }
+            job->request.reads[job->request.count++] = (struct prevout_read){.pos = job->refs[i].pos, .tag = i};
+        }
+    }
+    return true;
+}
+
+/* Takes over what the disk thread read into the arena. The flat input index is the read's tag. */
+static bool take_cold(struct pipeline *pipeline, struct block_job *job)
+{
+    const struct outpoint **outpoints = arena_array(&job->arena, job->block.input_count, sizeof *outpoints);
+    uint32_t i = 0;
+
+    if (job->read_error != 0 || !outpoints)
+        return false;
+    for (uint32_t t = 1; t < job->block.tx_count; t++)
+        for (uint32_t k = 0; k < job->block.txs[t].input_count; k++)
+            outpoints[i++] = &job->block.txs[t].inputs[k].prevout;
+    for (size_t r = 0; r < job->request.count; r++) {
+        const struct prevout_read *read = &job->request.reads[r];
+
+        if (!coin_matches(pipeline, &job->refs[read->tag], outpoints[read->tag], read->txout.raw))
+            return false;
+        job->prevouts[read->tag] =
+            (struct tx_output){.amount_sat = read->txout.amount_sat, .script_pubkey = read->txout.script_pubkey};
+    }
+    return true;
+}
+
+static enum verdict check_txs(const struct params *params, struct block_job *job)
+{
+    const struct block *block = &job->block;
+    int32_t height = job->node->height;
+    bool has_csv = block_has_csv(params, height);
+    uint64_t sigop_cost = tx_sigop_cost(&block->txs[0], NULL, job->script_flags);
+    uint32_t i = 0;
+
+    job->fees_sat = 0;
+    if (sigop_cost > BLOCK_SIGOP_COST_MAX)
+        return BAD_BLK_SIGOPS_COST;
+    for (uint32_t t = 1; t < block->tx_count; i += block->txs[t].input_count, t++) {
+        const struct tx *tx = &block->txs[t];
+        int64_t fee_sat;
+        enum verdict verdict = tx_check_inputs(tx, job->prevouts + i, job->origins + i, height, &fee_sat);
+
+        if (verdict != VALID)
+            return verdict;
+        job->fees_sat += fee_sat;
+        if (!money_in_range(job->fees_sat))
+            return BAD_TXNS_ACCUMULATED_FEE_OUTOFRANGE;
+        if (has_csv && !tx_sequence_locks_pass(tx, job->origins + i, height, job->node->prev->median_time_past))
+            return BAD_TXNS_NONFINAL;
+        sigop_cost += tx_sigop_cost(tx, job->prevouts + i, job->script_flags);
+        if (sigop_cost > BLOCK_SIGOP_COST_MAX)
+            return BAD_BLK_SIGOPS_COST;
+    }
+    return block_check_reward(params, &job->facts, height, job->fees_sat);
+}
+
+/* A transaction whose inputs end up in several batches gets its shared hashes here, once. */
+static bool share_parts(struct block_job *job, uint32_t tx_index, const struct tx_output *prevouts)
+{
+    if (!job->tx_parts) {
+        job->tx_parts = arena_array(&job->arena, job->block.tx_count, sizeof *job->tx_parts);
+        if (!job->tx_parts)
+            return false;
+        memset(job->tx_parts, 0, job->block.tx_count * sizeof *job->tx_parts);
+    }
+    struct sighash_parts *parts = arena_alloc(&job->arena, sizeof *parts);
+    if (!parts)
+        return false;
+    sighash_parts_init(parts, &job->block.txs[tx_index], prevouts);
+    job->tx_parts[tx_index] = parts;
+    return true;
+}
+
+/* Cuts the inputs into batches of BATCH_INPUTS; a transaction that would span two and fits one begins one. */
+static bool cut_batches(struct block_job *job)
+{
+    const struct block *block = &job->block;
+    uint32_t input_count = block->input_count - block->txs[0].input_count;
+    struct batch *batch = NULL;
+    uint32_t first = 0;
+
+    job->batches = arena_array(&job->arena, input_count / (BATCH_INPUTS / 2) + 2 * (input_count / BATCH_INPUTS) + 2,
+                               sizeof *job->batches);
+    if (!job->batches)
+        return false;
+    for (uint32_t t = 1; t < block->tx_count; first += block->txs[t].input_count, t++) {
+        uint32_t count = block->txs[t].input_count;
+
+        if (count > BATCH_INPUTS) {
+            if (!share_parts(job, t, job->prevouts + first))
+                return false;
+            for (uint32_t k = 0; k < count; k += BATCH_INPUTS)
+                job->batches[job->batch_count++] = (struct batch){
+                    t, k, first + k, count - k < BATCH_INPUTS ? count - k : BATCH_INPUTS};
+            batch = NULL;
+        } else if (batch && batch->count + count <= BATCH_INPUTS) {
+            batch->count += count;
+        } else {
+            batch = &job->batches[job->batch_count++];
+            *batch = (struct batch){t, 0, first, count};
+        }
+    }
+    return true;
+}
+
+static void finish(struct pipeline *pipeline, struct block_job *job)
+{
+    job->message.kind = MESSAGE_CHECKED;
+    pipeline_post(pipeline, &job->message);
+}
+
+static void start_verify(struct pipeline *pipeline, struct block_job *job)
+{
+    uint32_t tokens = job->batch_count < pipeline->worker_count ? job->batch_count : pipeline->worker_count;
+
+    atomic_store(&job->cursor, 0);
+    atomic_store(&job->references, tokens);
+    /* Once the first token is out the job may be gone before the last is pushed: no touching it here then but
+     * by its reference, which the tokens still to come hold. */
+    for (uint32_t i = 0; i < tokens; i++) {
+        bool is_pushed = mpmc_push(&pipeline->verify_ring, job);
+        assert(is_pushed);
+    }
+    waiter_wake(&pipeline->worker_waiter, tokens);
+}
+
+void check_stage(struct pipeline *pipeline, struct block_job *job)
+{
+    bool is_good;
+
+    if (atomic_load_explicit(&job->is_dropped, memory_order_relaxed)) {
+        finish(pipeline, job);
+        return;
+    }
+    if (!job->is_cold_done) {
+        is_good = gather(pipeline, job);
+        if (is_good && job->request.count) {
+            atomic_fetch_add_explicit(&pipeline->stats.cold_prevouts, job->request.count, memory_order_relaxed);
+            job->is_cold_done = true;
+            job->read_task = (struct disk_task){.kind = TASK_PREVOUTS, .job = job};
+            pipeline_task(pipeline, &job->read_task);
+            return;
+        }
+    } else {
+        is_good = take_cold(pipeline, job);
+    }
+    job->verdict = is_good ? check_txs(pipeline->params, job) : BAD_TXNS_INPUTS_MISSINGORSPENT;
+    if (job->verdict == VALID && !job->skips_scripts && !cut_batches(job))
+        job->verdict = BAD_TXNS_INPUTS_MISSINGORSPENT; /* no memory left: the plain path judges */
+    if (job->verdict == VALID && job->batch_count)
+        start_verify(pipeline, job);
+    else
+        finish(pipeline, job);
+}

@@ -1,0 +1,30 @@
+/* parse.c - the parse stage: bytes to views, hashes, and every rule for which the block alone is enough. */
+#include "pipeline/pipeline.h"
+
+/* Room for the flat arrays, and the keyed hashes of all outpoints: the ledger thread only compares them. */
+static bool hash_coins(struct pipeline *pipeline, struct block_job *job)
+{
+    const struct block *block = &job->block;
+
+    job->input_hashes = arena_array(&job->arena, block->input_count, sizeof *job->input_hashes);
+    job->output_hashes = arena_array(&job->arena, block->output_count, sizeof *job->output_hashes);
+    job->coin_checks = arena_array(&job->arena, block->output_count, sizeof *job->coin_checks);
+    job->refs = arena_array(&job->arena, block->input_count, sizeof *job->refs);
+    if (!job->input_hashes || !job->output_hashes || !job->coin_checks || !job->refs)
+        return false;
+    coin_hash_block(pipeline->key, block, job->input_hashes, job->output_hashes, job->coin_checks);
+    return true;
+}
+
+void parse_stage(struct pipeline *pipeline, struct block_job *job)
+{
+    if (!block_parse(&job->block, job->raw, &job->arena, true))
+        job->verdict = BLOCK_DECODE_FAILED;
+    else
+        job->verdict = block_check(pipeline->params, &job->block, &job->arena, &job->facts);
+    if (job->verdict == VALID && !hash_coins(pipeline, job))
+        job->verdict = BLOCK_DECODE_FAILED;
+
+    job->message.kind = MESSAGE_PARSED;
+    pipeline_post(pipeline, &job->message);
+}

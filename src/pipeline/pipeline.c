@@ -1,0 +1,269 @@
+#include "pipeline/pipeline.h"
+
+#include "base/clock.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define ARENA_LIMIT ((size_t)2 << 30) /* 100,000 prevouts of 10,000 bytes: dear, but a valid block may have them */
+#define ARENA_KEEP  ((size_t)1 << 20)
+#define COMMAND_MAX 4096
+
+static size_t power_of_two(size_t least)
+{
+    size_t n = 2;
+
+    while (n < least)
+        n *= 2;
+    return n;
+}
+
+void pipeline_init(struct pipeline *pipeline, const struct params *params, const struct ledger_key *key,
+                   struct block_table *table, uint32_t worker_count, size_t credit_limit)
+{
+    *pipeline = (struct pipeline){.params = params,
+                                  .key = key,
+                                  .table = table,
+                                  .worker_count = worker_count,
+                                  .credit_limit = credit_limit};
+    pipeline->work = mmap(NULL, NODE_MAX * sizeof(struct node_work), PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert(pipeline->work != MAP_FAILED);
+    mpmc_init(&pipeline->parse_ring, power_of_two(JOB_MAX));
+    mpmc_init(&pipeline->check_ring, power_of_two(JOB_MAX));
+    mpmc_init(&pipeline->verify_ring, power_of_two((size_t)JOB_MAX * worker_count));
+    /* A job may be in it twice (parsed or checked, and appended), a block's records not at all. */
+    mpmc_init(&pipeline->ledger_ring, power_of_two(2 * JOB_MAX + COMMAND_MAX + 16));
+    mpmc_init(&pipeline->disk_ring, power_of_two(16 * JOB_MAX));
+    mpmc_init(&pipeline->free_jobs, power_of_two(JOB_MAX));
+    pipeline->jobs = xcalloc(JOB_MAX, sizeof(struct block_job));
+    for (size_t i = 0; i < JOB_MAX; i++) {
+        pipeline->jobs[i].pipeline = pipeline;
+        arena_init(&pipeline->jobs[i].arena, ARENA_LIMIT);
+        bool is_pushed = mpmc_push(&pipeline->free_jobs, &pipeline->jobs[i]);
+        assert(is_pushed);
+    }
+}
+
+void pipeline_clear(struct pipeline *pipeline)
+{
+    for (size_t i = 0; i < JOB_MAX; i++) {
+        arena_clear(&pipeline->jobs[i].arena);
+        free(pipeline->jobs[i].buffer);
+    }
+    free(pipeline->jobs);
+    mpmc_clear(&pipeline->parse_ring);
+    mpmc_clear(&pipeline->check_ring);
+    mpmc_clear(&pipeline->verify_ring);
+    mpmc_clear(&pipeline->ledger_ring);
+    mpmc_clear(&pipeline->disk_ring);
+    mpmc_clear(&pipeline->free_jobs);
+    munmap(pipeline->work, NODE_MAX * sizeof(struct node_work));
+}
+
+static uint64_t thread_cpu_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void account(struct stage_stats *stats, uint64_t *since)
+{
+    uint64_t now = thread_cpu_ns();
+
+    atomic_fetch_add_explicit(&stats->busy_ns, now - *since, memory_order_relaxed);
+    atomic_fetch_add_explicit(&stats->jobs, 1, memory_order_relaxed);
+    *since = now;
+}
+
+/* Verification first, then what lets more of it begin. */
+static bool work_once(struct worker *worker, uint64_t *since)
+{
+    struct pipeline *pipeline = worker->pipeline;
+    struct block_job *job;
+
+    if ((job = mpmc_pop(&pipeline->verify_ring))) {
+        verify_stage(pipeline, job, worker->machine);
+        account(&pipeline->stats.verify, since);
+    } else if ((job = mpmc_pop(&pipeline->check_ring))) {
+        check_stage(pipeline, job);
+        account(&pipeline->stats.check, since);
+    } else if ((job = mpmc_pop(&pipeline->parse_ring))) {
+        parse_stage(pipeline, job);
+        account(&pipeline->stats.parse, since);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void *worker_main(void *argument)
+{
+    struct worker *worker = argument;
+    struct pipeline *pipeline = worker->pipeline;
+    uint64_t since = thread_cpu_ns();
+
+    pthread_setname_np(pthread_self(), "worker");
+    while (!atomic_load(&pipeline->is_stopping)) {
+        if (work_once(worker, &since))
+            continue;
+        uint32_t prepared = waiter_prepare(&pipeline->worker_waiter);
+        if (atomic_load(&pipeline->is_stopping) || work_once(worker, &since))
+            waiter_cancel(&pipeline->worker_waiter);
+        else
+            waiter_wait(&pipeline->worker_waiter, prepared, -1);
+    }
+    return NULL;
+}
+
+void pipeline_start(struct pipeline *pipeline)
+{
+    pipeline->workers = xcalloc(pipeline->worker_count, sizeof(struct worker));
+    for (uint32_t i = 0; i < pipeline->worker_count; i++) {
+        struct worker *worker = &pipeline->workers[i];
+
+        *worker = (struct worker){.pipeline = pipeline, .machine = script_machine_new()};
+        int error = pthread_create(&worker->thread, NULL, worker_main, worker);
+        assert(error == 0);
+    }
+}
+
+void pipeline_stop(struct pipeline *pipeline)
+{
+    if (!pipeline->workers)
+        return;
+    atomic_store(&pipeline->is_stopping, true);
+    waiter_wake(&pipeline->worker_waiter, WORKER_MAX);
+    waiter_wake(&pipeline->credit_waiter, WORKER_MAX);
+    for (uint32_t i = 0; i < pipeline->worker_count; i++) {
+        pthread_join(pipeline->workers[i].thread, NULL);
+        script_machine_free(pipeline->workers[i].machine);
+    }
+    free(pipeline->workers);
+    pipeline->workers = NULL;
+}
+
+/* Views, hashes and coins of a block take about as much again twice over. */
+static size_t credit_of(size_t size)
+{
+    return size * 3 + ((size_t)64 << 10);
+}
+
+/* Takes the credit if the limit allows, or if nothing else is in flight. */
+static bool take_credit(struct pipeline *pipeline, size_t credit)
+{
+    size_t used = atomic_load(&pipeline->credit_used);
+
+    do {
+        if (used != 0 && used + credit > pipeline->credit_limit)
+            return false;
+    } while (!atomic_compare_exchange_weak(&pipeline->credit_used, &used, used + credit));
+    return true;
+}
+
+static struct block_job *try_reserve(struct pipeline *pipeline, size_t size)
+{
+    size_t credit = credit_of(size);
+
+    if (!take_credit(pipeline, credit))
+        return NULL;
+    struct block_job *job = mpmc_pop(&pipeline->free_jobs);
+    if (!job) {
+        atomic_fetch_sub(&pipeline->credit_used, credit);
+        return NULL;
+    }
+    job->credit = credit;
+    job->state = JOB_RESERVED;
+    job->buffer = xmalloc(size);
+    job->size = job->capacity = size;
+    return job;
+}
+
+struct block_job *pipeline_reserve(struct pipeline *pipeline, size_t size, bool waits)
+{
+    assert(size <= BLOCK_SIZE_MAX);
+    for (;;) {
+        struct block_job *job = try_reserve(pipeline, size);
+        if (job || !waits)
+            return job;
+        uint32_t prepared = waiter_prepare(&pipeline->credit_waiter);
+        job = try_reserve(pipeline, size);
+        if (job || atomic_load(&pipeline->is_stopping)) {
+            waiter_cancel(&pipeline->credit_waiter);
+            return job;
+        }
+        atomic_fetch_add_explicit(&pipeline->stats.credit_waits, 1, memory_order_relaxed);
+        waiter_wait(&pipeline->credit_waiter, prepared, 100000);
+    }
+}
+
+void pipeline_resize(struct block_job *job, size_t size)
+{
+    assert(size <= job->capacity);
+    job->size = size;
+}
+
+/* Resets what a use leaves behind; the pipeline pointer and the arena's kept chunk stay. */
+void pipeline_release(struct block_job *job)
+{
+    struct pipeline *pipeline = job->pipeline;
+    size_t credit = job->credit;
+
+    arena_reset(&job->arena, ARENA_KEEP);
+    struct arena arena = job->arena;
+    free(job->buffer);
+    memset(job, 0, sizeof *job);
+    job->pipeline = pipeline;
+    job->arena = arena;
+    bool is_pushed = mpmc_push(&pipeline->free_jobs, job);
+    assert(is_pushed);
+    atomic_fetch_sub(&pipeline->credit_used, credit);
+    waiter_wake(&pipeline->credit_waiter, 1);
+    if (pipeline->on_credit)
+        pipeline->on_credit(pipeline->on_credit_context);
+}
+
+void pipeline_submit(struct block_job *job)
+{
+    struct pipeline *pipeline = job->pipeline;
+
+    job->state = JOB_PARSING;
+    job->raw = (struct bytes){job->buffer, job->size};
+    job->submitted_us = clock_monotonic_us();
+    bool is_pushed = mpmc_push(&pipeline->parse_ring, job);
+    assert(is_pushed);
+    waiter_wake(&pipeline->worker_waiter, 1);
+}
+
+void pipeline_push_check(struct pipeline *pipeline, struct block_job *job)
+{
+    bool is_pushed = mpmc_push(&pipeline->check_ring, job);
+
+    assert(is_pushed);
+    waiter_wake(&pipeline->worker_waiter, 1);
+}
+
+void pipeline_post(struct pipeline *pipeline, struct message *message)
+{
+    bool is_pushed = mpmc_push(&pipeline->ledger_ring, message);
+
+    assert(is_pushed);
+    waiter_wake(&pipeline->ledger_waiter, 1);
+}
+
+void pipeline_task(struct pipeline *pipeline, struct disk_task *task)
+{
+    bool is_pushed = mpmc_push(&pipeline->disk_ring, task);
+
+    assert(is_pushed);
+    disk_wake(pipeline->disk);
+}
+
+void block_result_format(char out[VERDICT_FORMAT_SIZE], const struct block_result *result)
+{
+    verdict_format(out, result->verdict, result->version,
+                   result->script_error ? script_error_text(result->script_error) : NULL);
+}

@@ -1,0 +1,106 @@
+/* pipeline.h - the threads, rings and credits that blocks move through, and the intake.
+ *
+ *     reserve → submit → [parse] → ledger thread → [check] → (disk) → [verify] → ledger thread
+ *
+ * [stage]: on the workers. Back-pressure exists at pipeline_reserve only; every ring holds all admitted work, so
+ * an inner push always succeeds. */
+#ifndef PIPELINE_PIPELINE_H
+#define PIPELINE_PIPELINE_H
+#include "pipeline/job.h"
+#include "store/block_table.h"
+#include <pthread.h>
+
+#define JOB_MAX         1000
+#define NODE_MAX        (1u << 24) /* headers; address space only until used */
+#define WORKER_MAX      256
+#define BATCH_INPUTS    32
+
+/* The work in hand on a header, by its index: what does not belong in the tree. */
+struct node_work {
+    struct world *world;              /* ledger thread */
+    struct block_job *job;            /* ledger thread: the job that has this block in hand */
+    _Atomic(const uint8_t *) resident; /* ledger thread writes, workers read: the block's bytes while in memory.
+                                        * Pairs release with acquire: the bytes are whole when seen. */
+};
+
+/* CPU time and volume of a stage, summed over threads. */
+struct stage_stats {
+    _Atomic uint64_t busy_ns;
+    _Atomic uint64_t jobs;
+};
+
+struct pipeline_stats {
+    struct stage_stats parse, check, verify, ledger;
+    _Atomic uint64_t cold_prevouts, inputs_verified, scripts_skipped;
+    _Atomic uint64_t credit_waits;
+};
+
+struct worker {
+    struct pipeline *pipeline;
+    pthread_t thread;
+    struct script_machine *machine;
+};
+
+struct pipeline {
+    const struct params *params;
+    const struct ledger_key *key;
+    struct block_table *table;
+    struct node_work *work; /* NODE_MAX, reserved address space */
+
+    uint32_t worker_count;
+    struct worker *workers;
+    struct mpmc parse_ring, check_ring, verify_ring;
+    struct waiter worker_waiter;
+    _Atomic bool is_stopping;
+
+    struct mpmc ledger_ring; /* struct message */
+    struct waiter ledger_waiter;
+
+    struct mpmc disk_ring; /* struct disk_task */
+    struct disk *disk;     /* of the disk thread */
+    _Atomic bool is_disk_open; /* disk may be woken */
+
+    /* credits */
+    struct block_job *jobs;
+    struct mpmc free_jobs;
+    size_t credit_limit;
+    _Atomic size_t credit_used;
+    struct waiter credit_waiter;
+    void (*on_credit)(void *context); /* from the ledger thread, after credit came back; may be NULL */
+    void *on_credit_context;
+
+    struct pipeline_stats stats;
+};
+
+void pipeline_init(struct pipeline *pipeline, const struct params *params, const struct ledger_key *key,
+                   struct block_table *table, uint32_t worker_count, size_t credit_limit);
+void pipeline_start(struct pipeline *pipeline); /* the workers */
+/* Stops and joins the workers; jobs in the rings stay where they are. */
+void pipeline_stop(struct pipeline *pipeline);
+void pipeline_clear(struct pipeline *pipeline);
+
+/* A job with a buffer of size bytes to be filled (job->buffer), and a credit. Any thread. NULL when there is no
+ * credit or no free job and the caller does not wait (or the pipeline stops). size: BLOCK_SIZE_MAX at most. */
+struct block_job *pipeline_reserve(struct pipeline *pipeline, size_t size, bool waits);
+/* Corrects the size when the block arrives smaller than reserved. */
+void pipeline_resize(struct block_job *job, size_t size);
+/* Hands a filled job over: is_requested, done and context are set by the caller. Never waits. */
+void pipeline_submit(struct block_job *job);
+/* Gives back a job that is not submitted. */
+void pipeline_release(struct block_job *job);
+
+/* For stages: to the ledger thread, to the disk thread. */
+void pipeline_post(struct pipeline *pipeline, struct message *message);
+void pipeline_task(struct pipeline *pipeline, struct disk_task *task);
+void pipeline_push_check(struct pipeline *pipeline, struct block_job *job);
+
+static inline struct node_work *work_of(struct pipeline *pipeline, const struct header_node *node)
+{
+    return &pipeline->work[node->index];
+}
+
+/* The stages. Each leaves the job with whoever comes next. */
+void parse_stage(struct pipeline *pipeline, struct block_job *job);
+void check_stage(struct pipeline *pipeline, struct block_job *job);
+void verify_stage(struct pipeline *pipeline, struct block_job *job, struct script_machine *machine);
+#endif

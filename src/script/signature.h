@@ -1,0 +1,26 @@
+/* signature.h - signature checks by libsecp256k1, which comes in only here. Pure; any thread. */
+#ifndef SCRIPT_SIGNATURE_H
+#define SCRIPT_SIGNATURE_H
+#include "base/bytes.h"
+
+/* BIP66, of a signature with its hash type byte. */
+bool signature_is_strict_der(struct bytes signature_and_type);
+
+/* Whether S is at most half the order; der is without the hash type byte and may be laxly encoded.
+ */
+bool signature_has_low_s(struct bytes der);
+
+/* ECDSA, der as old OpenSSL read it (any padding, negative numbers, overlong lengths, trailing
+ * bytes), S normalised, public keys compressed, uncompressed or hybrid. Signature without hash type
+ * byte. */
+MUST_CHECK bool signature_check_ecdsa(struct bytes der, struct bytes pubkey,
+                                      const uint8_t hash[32]);
+
+/* BIP340. */
+MUST_CHECK bool signature_check_schnorr(const uint8_t signature[64], const uint8_t pubkey[32],
+                                        const uint8_t hash[32]);
+
+/* BIP341: whether output_key (with the parity of its Y) is internal_key tweaked by tweak. */
+MUST_CHECK bool signature_check_tweak(const uint8_t output_key[32], int parity,
+                                      const uint8_t internal_key[32], const uint8_t tweak[32]);
+#endif
