@@ -64,7 +64,7 @@ static bool grow(struct arena *arena, size_t size)
 
 void *arena_alloc(struct arena *arena, size_t size)
 {
-    if (size > SIZE_MAX - 15)
+    if (size > SIZE_MAX / 2) /* so that nothing below can overflow */
         return NULL;
     size = (size + 15) & ~(size_t)15;
     if ((!arena->chunks || size > arena->capacity - arena->used) && !grow(arena, size))

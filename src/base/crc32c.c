@@ -7,14 +7,17 @@ static const uint32_t table[16] = {
     0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
 };
 
-static uint32_t crc_by_table(uint32_t crc, const uint8_t *p, size_t size)
+uint32_t crc32c_by_table(uint32_t crc, const void *data, size_t size)
 {
+    const uint8_t *p = data;
+
+    crc = ~crc;
     for (; size > 0; size--) {
         crc ^= *p++;
         crc = crc >> 4 ^ table[crc & 15];
         crc = crc >> 4 ^ table[crc & 15];
     }
-    return crc;
+    return ~crc;
 }
 
 #ifdef __x86_64__
@@ -38,5 +41,5 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t size)
     if (__builtin_cpu_supports("sse4.2"))
         return ~crc_by_instruction(~crc, data, size);
 #endif
-    return ~crc_by_table(~crc, data, size);
+    return crc32c_by_table(crc, data, size);
 }

@@ -1,5 +1,6 @@
 /* cursor.h - reads fields from a view in order and remembers the first short read.
- * After a short read every later read gives zero or an empty view; ask cursor_ok once at the end. */
+ * After a short read every later read gives zero or an empty view; ask cursor_ok once at the end.
+ */
 #ifndef BASE_CURSOR_H
 #define BASE_CURSOR_H
 #include "base/bytes.h"

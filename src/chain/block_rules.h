@@ -16,8 +16,12 @@ enum commitment {
     COMMITMENT_MISMATCH,
 };
 
+/* The coinbase's output that the last witness commitment is in, or -1. */
+int32_t block_find_commitment(const struct block *block);
+
 struct block_facts {
-    uint32_t weight;
+    uint64_t weight;
+    uint32_t header_time;
     uint32_t legacy_sigops;
     uint32_t max_height_lock; /* largest lock time that counts and is a height; 0: none */
     uint32_t max_time_lock;   /* largest lock time that counts and is a time; 0: none */
@@ -37,7 +41,7 @@ enum verdict block_check(const struct params *params, const struct block *block,
 
 /* The rules for which the headers before it are enough (ContextualCheckBlock). */
 enum verdict block_check_context(const struct params *params, const struct block_facts *facts,
-                                 const struct header_node *prev, uint32_t header_time);
+                                 const struct header_node *prev);
 
 /* The coinbase may take the subsidy and the fees. */
 enum verdict block_check_reward(const struct params *params, const struct block_facts *facts,
@@ -56,12 +60,7 @@ static inline bool block_has_csv(const struct params *params, int32_t height)
 /* No output of the block may exist unspent before the block's own spends. */
 bool block_enforces_bip30(const struct params *params, const struct header_node *node);
 /* The two blocks of mainnet whose coinbase replaces an unspent coin. */
-bool block_is_bip30_repeat(const struct params *params, const struct block_hash *hash,
-                           int32_t height);
-
-/* BIP325, with the scratch memory of block_check. False: bad-signet-blksig. */
-bool signet_check_solution(const struct params *params, const struct block *block,
-                           struct arena *arena);
+bool block_is_bip30_repeat(const struct block_hash *hash, int32_t height);
 
 /* NULL if assumevalid spares this block its scripts; else why not. */
 const char *block_needs_scripts(const struct params *params, const struct header_tree *tree,

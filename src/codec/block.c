@@ -39,9 +39,7 @@ bool block_parse(struct block *block, struct bytes data, struct arena *arena, bo
     return cursor_ok(&c) && cursor_left(&c) == 0;
 }
 
-/* Folds count hashes in place to the one at the front; true if two of a pair were equal on any
- * level, before the last of an odd number is doubled. */
-static bool fold(uint8_t *hashes, size_t count)
+bool merkle_fold(uint8_t *hashes, size_t count)
 {
     bool has_equal_pair = false;
 
@@ -64,7 +62,7 @@ void block_merkle_root(uint8_t root[32], bool *is_mutated, const struct block *b
     memset(scratch, 0, 32);
     for (size_t i = 0; i < block->tx_count; i++)
         memcpy(scratch + 32 * i, block->txs[i].txid.bytes, 32);
-    *is_mutated = fold(scratch, block->tx_count);
+    *is_mutated = merkle_fold(scratch, block->tx_count);
     memcpy(root, scratch, 32);
 }
 
@@ -73,6 +71,6 @@ void block_witness_merkle_root(uint8_t root[32], const struct block *block, uint
     memset(scratch, 0, 32);
     for (size_t i = 1; i < block->tx_count; i++)
         memcpy(scratch + 32 * i, block->txs[i].wtxid.bytes, 32);
-    fold(scratch, block->tx_count);
+    merkle_fold(scratch, block->tx_count);
     memcpy(root, scratch, 32);
 }

@@ -27,6 +27,9 @@ static inline uint32_t block_weight(const struct block *block)
     return block->stripped_size * 3 + (uint32_t)block->raw.size;
 }
 
+/* Folds count hashes in place to their merkle root at the front; there is room for one hash more. True if
+ * two of a pair were equal on any level. */
+bool merkle_fold(uint8_t *hashes, size_t count);
 /* The merkle root of txids, and whether some two adjacent hashes of a level were equal, so that a block
  * with a doubled subtree has the same root (CVE-2012-2459). scratch has room for 32 × (tx_count + 1) bytes. */
 void block_merkle_root(uint8_t root[32], bool *is_mutated, const struct block *block, uint8_t *scratch);

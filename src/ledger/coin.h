@@ -34,6 +34,27 @@ struct coin_ref {
     bool is_exact; /* the outpoint was compared in full; else only its tag was, and check decides */
 };
 
+/* A coin's word in the index and in undo records: position, coinbase bit, check. Never 0. */
+static inline uint64_t coin_word(uint64_t pos, bool is_coinbase, uint32_t check)
+{
+    return pos | (uint64_t)is_coinbase << COIN_POS_BITS | (uint64_t)check << (COIN_POS_BITS + 1);
+}
+
+static inline uint64_t coin_word_pos(uint64_t word)
+{
+    return word & COIN_POS_MAX;
+}
+
+static inline struct coin_ref coin_ref_of(uint64_t word, bool is_exact)
+{
+    return (struct coin_ref){
+        .pos = coin_word_pos(word),
+        .check = (uint32_t)(word >> (COIN_POS_BITS + 1)),
+        .is_coinbase = word >> COIN_POS_BITS & 1,
+        .is_exact = is_exact,
+    };
+}
+
 /* tag_bits 12 to 64, shard_count a power of two up to 65,536. */
 void ledger_key_init(struct ledger_key *key, const uint8_t bytes[LEDGER_KEY_SIZE], unsigned tag_bits,
                      uint32_t shard_count);
@@ -50,4 +71,7 @@ bool coin_is_possible(struct bytes script_pubkey);
  * from the second transaction on), outputs and checks for its output_count. txids must be there. */
 void coin_hash_block(const struct ledger_key *key, const struct block *block, struct coin_hash *inputs,
                      struct coin_hash *outputs, uint32_t *checks);
+
+/* What a coin adds to the keyed sum of its shard. */
+uint64_t coin_sum_of(const struct ledger_key *key, uint64_t tag, uint64_t word);
 #endif

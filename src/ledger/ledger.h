@@ -8,17 +8,11 @@
  * world_drop, or when a fold passes it by, and the dropped callback tells for each. */
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
+#include "chain/header_tree.h"
 #include "ledger/coin.h"
 
-struct header_node;
 struct ledger;
 struct world;
-
-/* The version of a coin set: that after this block. */
-struct ledger_stamp {
-    int32_t height;
-    struct block_hash hash;
-};
 
 struct ledger_config {
     struct ledger_key key;
@@ -34,22 +28,22 @@ struct ledger_config {
     void *ctx;
 };
 
-/* Empty, at the genesis block (whose coinbase is no coin): height 0, its hash and node. */
-struct ledger *ledger_new(const struct ledger_config *config, const struct ledger_stamp *root_stamp,
-                          struct header_node *root_node);
+/* Empty, with its root at the genesis block, whose coinbase is no coin. */
+struct ledger *ledger_new(const struct ledger_config *config, struct header_node *genesis);
 void ledger_free(struct ledger *ledger);
 
-struct world *ledger_root(const struct ledger *ledger);
-/* Of the root: lowest over all shards; they differ only while a loaded checkpoint is being replayed. */
-const struct ledger_stamp *ledger_root_stamp(const struct ledger *ledger);
+/* The config as given: its key hashes for the ledger. */
+const struct ledger_config *ledger_config(const struct ledger *ledger);
+
+struct world *ledger_root(struct ledger *ledger);
 
 struct header_node *world_node(const struct world *world);
 struct world *world_parent(const struct world *world); /* NULL for the root */
-int32_t world_height(const struct world *world);
 void *world_user(const struct world *world);
 void world_set_user(struct world *world, void *user);
 
-/* A new, empty child of parent for node's block, to be filled by one world_connect. NULL: no slot is free. */
+/* A new, empty child of parent for node's block (node->prev is parent's), to be filled by one
+ * world_connect. NULL: no slot is free. */
 MUST_CHECK struct world *world_extend(struct ledger *ledger, struct world *parent, struct header_node *node);
 uint32_t ledger_free_slots(const struct ledger *ledger);
 
@@ -112,22 +106,21 @@ uint32_t world_undo_count(const struct world *world);
  * good for ledger_free. */
 MUST_CHECK int ledger_fold(struct ledger *ledger, struct world *world, uint64_t *undo);
 
-/* Steps the root back over its own block, lb, to the block before (stamp, node), with the words of its
- * fold. There must be no world but the root. A coin that lb replaced (BIP30_OVERWRITE) does not come back:
- * so does the reference node. 0, -errno of outpoint_at, or -EILSEQ when block and words do not fit the
- * root; after an error the ledger is only good for ledger_free. */
+/* Steps the root back over its own block, lb, with the words of its fold. There must be no world but the
+ * root. A coin that lb replaced (BIP30_OVERWRITE) does not come back: so does the reference node.
+ * 0, -errno of outpoint_at, or -EILSEQ when block and words do not fit the root; after an error the
+ * ledger is only good for ledger_free. */
 MUST_CHECK int ledger_unfold(struct ledger *ledger, const struct ledger_block *lb, const uint64_t *undo,
-                             uint32_t undo_count, const struct ledger_stamp *before,
-                             struct header_node *node);
+                             uint32_t undo_count);
 
-/* Recovery: applies the next block after ledger_root_stamp, known to be valid, to the root itself; shards
- * whose image is of this height or above are left alone. There must be no world but the root.
- * 0, -errno of outpoint_at, or -EILSEQ: a coin is missing, or there already, so the image is damaged. */
-MUST_CHECK int ledger_replay(struct ledger *ledger, const struct ledger_block *lb, struct header_node *node);
-/* All shards are at one height: worlds may be made. */
-bool ledger_is_level(const struct ledger *ledger);
-/* The highest stamp of any shard. */
-const struct ledger_stamp *ledger_top_stamp(const struct ledger *ledger);
+/* Recovery: applies lb, the block of node, next after the root's and known to be valid, to the root itself;
+ * shards whose image was of this height or above are left alone. There must be no world but the root.
+ * undo as in ledger_fold, UINT64_MAX for an input whose shard was left alone. 0, -errno of outpoint_at,
+ * or -EILSEQ: a coin is missing, or there already, so the image is damaged. */
+MUST_CHECK int ledger_replay(struct ledger *ledger, const struct ledger_block *lb,
+                             struct header_node *node, uint64_t *undo);
+/* The block of the newest shard image. Worlds may be made once the root is there. */
+struct header_node *ledger_top(const struct ledger *ledger);
 
 /* Every coin of world (the root's by shard, then those above it), for audits. refs are exact. */
 void world_visit_coins(const struct ledger *ledger, const struct world *world,
