@@ -49,7 +49,8 @@ static void check_address(const char *text)
             assert(address_from_script(again, (struct bytes){script, script_size}, &formats[i]));
             assert(strcasecmp(again, text) == 0);
         }
-        (void)wif_decode(key, &is_compressed, text, &formats[i]);
+        if (wif_decode(key, &is_compressed, text, &formats[i]))
+            assert(!address_to_script(script, &script_size, text, &formats[i]));
     }
 }
 
