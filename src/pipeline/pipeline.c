@@ -8,7 +8,6 @@
 
 #define ARENA_LIMIT ((size_t)2 << 30) /* 100,000 prevouts of 10,000 bytes: dear, but a valid block may have them */
 #define ARENA_KEEP  ((size_t)1 << 20)
-#define COMMAND_MAX 4096
 
 static size_t power_of_two(size_t least)
 {

@@ -13,6 +13,7 @@
 #define JOB_MAX         1000
 #define NODE_MAX        (1u << 24) /* headers; address space only until used */
 #define WORKER_MAX      256
+#define COMMAND_MAX     4096 /* commands to the ledger thread at once */
 #define JOB_URGENT      16   /* of JOB_MAX, kept back for RESERVE_URGENT */
 #define BATCH_INPUTS    32
 
