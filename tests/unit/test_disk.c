@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/random.h"
 #include "disk_kinds.h"
 #include <linux/filter.h>
 #include <linux/seccomp.h>
