@@ -92,7 +92,7 @@ enum reserve {
 struct block_job *pipeline_reserve(struct pipeline *pipeline, size_t size, enum reserve how);
 /* Corrects the size when the block arrives smaller than reserved. */
 void pipeline_resize(struct block_job *job, size_t size);
-/* Hands a filled job over: is_requested, done and context are set by the caller. Never waits. */
+/* Hands a filled job over: is_requested, expected, done and context are set by the caller. Never waits. */
 void pipeline_submit(struct block_job *job);
 /* Gives back a job that is not submitted. */
 void pipeline_release(struct block_job *job);
