@@ -20,6 +20,7 @@
 /* The work in hand on a header, by its index: what does not belong in the tree. */
 struct node_work {
     struct world *world;              /* ledger thread */
+    _Atomic uint32_t submitted;       /* jobs that expect this block and are not back from parse */
     struct block_job *job;            /* ledger thread: the job that has this block in hand */
     _Atomic(const uint8_t *) resident; /* ledger thread writes, workers read: the block's bytes while in memory.
                                         * Pairs release with acquire: the bytes are whole when seen. */
