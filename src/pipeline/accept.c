@@ -277,7 +277,7 @@ void accept_job(struct engine *engine, struct block_job *job)
         return;
     }
     if (verdict == VALID)
-        verdict = block_check_context(engine->params, &job->facts, job->node->prev, job->block.header.time);
+        verdict = block_check_context(engine->params, &job->facts, job->node->prev);
     if (verdict != VALID) {
         if (verdict_marks(verdict))
             mark_invalid(engine, job->node, verdict);
