@@ -135,8 +135,9 @@ enum script_error check_schnorr(struct script_machine *m, struct bytes signature
     }
     if (!sighash_taproot(hash, m->tx, m->input_index, m->prevouts, hash_type, m->parts, &m->spend))
         return SCRIPT_ERR_SCHNORR_SIG_HASHTYPE;
-    return signature_check_schnorr(signature.data, pubkey.data, hash) ? SCRIPT_OK
-                                                                      : SCRIPT_ERR_SCHNORR_SIG;
+    return signature_check_schnorr(signature.data, pubkey.data, (struct bytes){hash, 32})
+               ? SCRIPT_OK
+               : SCRIPT_ERR_SCHNORR_SIG;
 }
 
 /* From the last executed OP_CODESEPARATOR to the end. */

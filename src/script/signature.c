@@ -115,13 +115,13 @@ bool signature_check_ecdsa(struct bytes der, struct bytes pubkey, const uint8_t 
 }
 
 bool signature_check_schnorr(const uint8_t signature[64], const uint8_t pubkey[32],
-                             const uint8_t hash[32])
+                             struct bytes message)
 {
     const secp256k1_context *ctx = secp256k1_context_static;
     secp256k1_xonly_pubkey key;
 
     return secp256k1_xonly_pubkey_parse(ctx, &key, pubkey) &&
-           secp256k1_schnorrsig_verify(ctx, signature, hash, 32, &key);
+           secp256k1_schnorrsig_verify(ctx, signature, message.data, message.size, &key);
 }
 
 bool signature_check_tweak(const uint8_t output_key[32], int parity, const uint8_t internal_key[32],

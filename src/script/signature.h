@@ -19,9 +19,9 @@ bool signature_has_low_s(struct bytes der);
 MUST_CHECK bool signature_check_ecdsa(struct bytes der, struct bytes pubkey,
                                       const uint8_t hash[32]);
 
-/* BIP340. */
+/* BIP340; transactions sign messages of 32 bytes. */
 MUST_CHECK bool signature_check_schnorr(const uint8_t signature[64], const uint8_t pubkey[32],
-                                        const uint8_t hash[32]);
+                                        struct bytes message);
 
 /* BIP341: whether output_key (with the parity of its Y) is internal_key tweaked by tweak. */
 MUST_CHECK bool signature_check_tweak(const uint8_t output_key[32], int parity,
