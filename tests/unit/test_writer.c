@@ -449,6 +449,65 @@ START_TEST(the_first_failure_is_the_last_try)
 }
 END_TEST
 
+/* What was written before is not synced after a failure either. */
+START_TEST(after_a_failure_nothing_is_tried)
+{
+    struct simdisk *sim = simdisk_new(1);
+    struct scenario scenario;
+
+    make_blocks(&scenario, 1);
+    ck_assert_int_eq(open_store(&scenario, simdisk_open(sim)), 0);
+    give(&scenario, 2);
+    run_until_idle(&scenario);
+    simdisk_fail(sim, DISK_WRITE, 1, -EIO);
+    give(&scenario, 1);
+    run_until_idle(&scenario);
+    ck_assert_int_eq(scenario.reported_error, -EIO);
+
+    uint64_t changes = simdisk_changes(sim);
+
+    for (int i = 0; i < 5; i++) {
+        scenario.now_ms += 2 * WRITER_SYNC_MS;
+        ck_assert_int_eq(writer_tick(scenario.writer, scenario.now_ms), -1);
+        run_until_idle(&scenario);
+    }
+    ck_assert_uint_eq(simdisk_changes(sim), changes);
+    ck_assert_uint_eq(scenario.synced_end, 0);
+    close_store(&scenario);
+    simdisk_free(sim);
+    free_blocks(&scenario);
+}
+END_TEST
+
+START_TEST(many_waiting_records_are_written)
+{
+    struct simdisk *sim = simdisk_new(1);
+    struct scenario scenario;
+    struct metadata metadata;
+
+    make_blocks(&scenario, 1);
+    ck_assert_int_eq(open_store(&scenario, simdisk_open(sim)), 0);
+    give(&scenario, 1);
+    run_until_idle(&scenario);
+
+    struct metadata_record record = test_record(&scenario.blocks[0], 0);
+
+    for (int i = 1; i < 16383; i++)
+        writer_record(scenario.writer, &record);
+    run_until_idle(&scenario);
+    ck_assert_uint_eq(scenario.synced_end, 0);
+    writer_record(scenario.writer, &record);
+    run_until_idle(&scenario);
+    ck_assert_uint_eq(scenario.synced_end, record.pos + record.size);
+    ck_assert_int_eq(metadata_load(&metadata, scenario.disk, TEST_MAGIC, 1 << 20), 0);
+    ck_assert(metadata.count == 1 && metadata.old_count == 16383);
+    metadata_clear(&metadata);
+    close_store(&scenario);
+    simdisk_free(sim);
+    free_blocks(&scenario);
+}
+END_TEST
+
 START_TEST(a_full_disk_loses_nothing_that_was_stored)
 {
     struct scenario scenario;
@@ -531,6 +590,8 @@ int main(void)
     tcase_add_test(rules, unsynced_data_waits_ten_seconds);
     tcase_add_test(rules, much_unsynced_data_does_not_wait);
     tcase_add_test(rules, the_first_failure_is_the_last_try);
+    tcase_add_test(rules, after_a_failure_nothing_is_tried);
+    tcase_add_test(rules, many_waiting_records_are_written);
     tcase_add_test(rules, a_full_disk_loses_nothing_that_was_stored);
     tcase_add_test(rules, a_rotten_block_is_put_right_in_place);
     suite_add_tcase(suite, each);
