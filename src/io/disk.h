@@ -93,6 +93,7 @@ enum disk_open_flags {
     DISK_OPEN_RANDOM = 8,   /* no read-ahead: a descriptor of its own for random access */
     DISK_OPEN_PRIVATE = 16, /* mode 0600 when created */
 };
+/* name: relative to the disk's directory, or absolute. -EISDIR, or -ESPIPE for a pipe or device. */
 MUST_CHECK int disk_file_open(struct disk *disk, struct disk_file **file, const char *name,
                               unsigned flags);
 void disk_file_close(struct disk_file *file);

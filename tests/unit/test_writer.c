@@ -270,6 +270,57 @@ START_TEST(appends_and_records_are_where_they_belong)
 }
 END_TEST
 
+/* Whole records, as far as the size that was seen. */
+static size_t read_along(struct disk *disk, const struct scenario *scenario)
+{
+    struct disk_file *file = must_open(disk, BLOCKS_NAME, 0);
+    struct scanner scanner;
+    struct record record;
+    enum scan_result result;
+    uint64_t size;
+    size_t count = 0;
+
+    ck_assert_int_eq(disk_file_size(file, &size), 0);
+    scanner_init(&scanner, disk, file, TEST_MAGIC, 0, size);
+    while ((result = scanner_next(&scanner, &record)) == SCAN_RECORD) {
+        ck_assert_mem_eq(record.data.data, scenario->blocks[count].data, record.size);
+        count++;
+    }
+    ck_assert(result == SCAN_END || result == SCAN_TRUNCATED);
+    scanner_clear(&scanner);
+    disk_file_close(file);
+    return count;
+}
+
+/* A tool with plain reads and without the lock, while the node writes. */
+START_TEST(another_process_reads_along)
+{
+    struct disk_fixture fixture;
+    struct scenario scenario;
+    struct disk *reader;
+    size_t seen = 0;
+
+    fixture_open(&fixture, ON_RING);
+    make_blocks(&scenario, 1);
+    ck_assert_int_eq(open_store(&scenario, fixture.disk), 0);
+    ck_assert_int_eq(disk_open_plain(&reader, fixture.directory), 0);
+    while (scenario.written < COUNT) {
+        give(&scenario, 1);
+        turn(&scenario);
+
+        size_t count = read_along(reader, &scenario);
+
+        ck_assert(count >= seen && count >= scenario.written);
+        seen = count;
+    }
+    disk_close(reader);
+    run_until_idle(&scenario);
+    writer_free(scenario.writer);
+    fixture_close(&fixture);
+    free_blocks(&scenario);
+}
+END_TEST
+
 /* The machine dies at its nth change, comes up, is looked at, and goes on to the end. */
 static bool crash_run(uint64_t seed, uint64_t crash_at)
 {
@@ -586,6 +637,7 @@ int main(void)
 
     tcase_set_timeout(rules, 120);
     tcase_add_loop_test(each, appends_and_records_are_where_they_belong, 0, DISK_KIND_COUNT);
+    tcase_add_test(rules, another_process_reads_along);
     tcase_add_test(rules, nothing_promised_is_lost_in_a_crash_after_any_operation);
     tcase_add_test(rules, unsynced_data_waits_ten_seconds);
     tcase_add_test(rules, much_unsynced_data_does_not_wait);
