@@ -46,15 +46,14 @@ struct engine {
     struct disk_file *sync_blocks;
 
     pthread_t thread;
-    bool has_thread;
+    bool has_threads, has_pipeline;
     _Atomic bool is_stopping;
     bool is_failed; /* no more writing: an error was reported */
     enum engine_error error;
-    char error_text[256];
+    char error_text[DISK_WHY_SIZE];
 
     /* the jobs thread: long commands */
     pthread_t jobs_thread;
-    bool has_jobs_thread;
     struct mpmc jobs_ring;
     struct waiter jobs_waiter;
     _Atomic bool is_cancelled; /* of the long command at work */
@@ -65,6 +64,7 @@ struct engine {
     struct header_tree *tree;
     struct ledger_key key;
     struct ledger *ledger;
+    uint64_t checkpoint_sequence; /* of the last whole one, 0 for none */
     struct block_table *table;
     uint64_t blocks_end; /* where the next record begins */
     uint64_t synced_end;
@@ -93,6 +93,7 @@ struct engine {
     size_t undo_next; /* ring */
 
     struct command *idle_commands;
+    _Atomic uint32_t command_count; /* posted and not done: bounded by COMMAND_MAX */
 
     pthread_mutex_t snapshot_mutex;
     struct engine_snapshot snapshot;
@@ -137,6 +138,7 @@ void residents_evict(struct engine *engine, size_t limit);
 
 /* apply.c */
 void checked_job(struct engine *engine, struct block_job *job);
+void appended_job(struct engine *engine, struct block_job *job);
 void failed_job(struct engine *engine, struct block_job *job);
 void fold_worlds(struct engine *engine);
 /* Marks for good: after judge_block, context rules, or by the operator. */
@@ -164,6 +166,12 @@ MUST_CHECK int judge_block(struct engine *engine, const struct header_node *node
 int outpoint_at(void *context, uint64_t pos, struct outpoint *outpoint);
 /* Reads size bytes at pos of blocks.bin on the ledger thread: 0 or -errno. */
 MUST_CHECK int read_bytes(struct engine *engine, uint64_t pos, void *out, size_t size);
+
+/* engine.c */
+void start_threads(struct engine *engine);
+void stop_threads(struct engine *engine);
+/* Ends a command that was posted: for those whose run set is_pending. */
+void finish_command(struct engine *engine, struct command *command);
 
 /* start.c */
 struct ledger *new_ledger(struct engine *engine, struct header_node *root);

@@ -8,7 +8,6 @@
 
 #define ARENA_LIMIT ((size_t)2 << 30) /* 100,000 prevouts of 10,000 bytes: dear, but a valid block may have them */
 #define ARENA_KEEP  ((size_t)1 << 20)
-#define COMMAND_MAX 4096
 
 static size_t power_of_two(size_t least)
 {
@@ -233,6 +232,8 @@ void pipeline_submit(struct block_job *job)
     struct pipeline *pipeline = job->pipeline;
 
     job->state = JOB_PARSING;
+    if (job->expected)
+        atomic_fetch_add_explicit(&work_of(pipeline, job->expected)->submitted, 1, memory_order_relaxed);
     job->raw = (struct bytes){job->buffer, job->size};
     job->submitted_us = clock_monotonic_us();
     bool is_pushed = mpmc_push(&pipeline->parse_ring, job);
