@@ -1,5 +1,5 @@
-/* uring_features.h - what io_uring may offer beyond the least we need; each can be switched off for a
- * test
+/* uring_features.h - what io_uring may offer beyond the least we need; each can be switched off for
+ * a test
  * (--uring-without NAME). No liburing here, so that any layer can name them. */
 #ifndef IO_URING_FEATURES_H
 #define IO_URING_FEATURES_H
