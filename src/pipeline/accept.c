@@ -210,15 +210,16 @@ static bool is_submitted(struct engine *engine, const struct header_node *node)
     return atomic_load_explicit(&node_work(engine, node)->submitted, memory_order_relaxed) > 0;
 }
 
-/* The parent's world is there, or on its way, or neither. */
+/* The parent's world is there, or on its way, or neither. A parent whose job only waits for its append is not. */
 static void connect_or_wait(struct engine *engine, struct block_job *job)
 {
     struct header_node *node = job->node;
+    const struct node_work *parent = node_work(engine, node->prev);
 
     job->state = JOB_WAITING;
-    if (node_work(engine, node->prev)->world) {
+    if (parent->world) {
         push_ready(engine, node);
-    } else if (!node_work(engine, node->prev)->job && !is_submitted(engine, node->prev)) {
+    } else if ((!parent->job || parent->job->state == JOB_DONE) && !is_submitted(engine, node->prev)) {
         finish_stored(engine, job);
         drop_descendants(engine, node); /* those that waited while this one was on its way */
     }
