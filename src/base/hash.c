@@ -4,6 +4,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/hash.h"
 #include "base/sha256_ni.h"
+#include <openssl/evp.h>
 #include <openssl/ripemd.h>
 #include <openssl/sha.h>
 
@@ -102,6 +103,13 @@ void sha1_once(uint8_t out[20], const void *data, size_t size)
     SHA1_Init(&ctx);
     SHA1_Update(&ctx, data, size);
     SHA1_Final(out, &ctx);
+}
+
+void sha3_256_once(uint8_t out[32], const void *data, size_t size)
+{
+    int is_done = EVP_Digest(data, size, out, NULL, EVP_sha3_256(), NULL);
+
+    assert(is_done == 1);
 }
 
 void hash160_once(uint8_t out[20], const void *data, size_t size)

@@ -40,6 +40,7 @@ struct header_node {
     uint64_t sequence;       /* order in which blocks were stored */
     uint64_t chain_tx_count; /* transactions to here; 0 while unknown */
     uint32_t size;           /* of the block's bytes */
+    uint32_t checksum;       /* first bytes of the block's sha256d, as a message carries it */
     uint32_t tx_count;       /* 0 while unknown */
 };
 _Static_assert(sizeof(struct header_node) <= 192, "a million headers have 200 MB");
@@ -103,7 +104,7 @@ static inline bool header_is_ancestor(const struct header_node *ancestor,
 struct header_node *header_fork_point(const struct header_node *a, const struct header_node *b);
 
 #define LOCATOR_MAX 101
-/* Hashes from node back, ten close ones, then with doubling steps, the genesis block last. Returns
+/* Hashes from node back, twelve close ones, then with doubling steps, the genesis block last. Returns
  * the count. */
 uint32_t header_locator(struct block_hash locator[LOCATOR_MAX], const struct header_node *node);
 #endif

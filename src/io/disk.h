@@ -48,7 +48,7 @@ struct disk_op {
     /* the backend's: */
     struct disk_op *next;
     struct disk_op *prev;
-    uint64_t total;
+    uint64_t total, moved;
     uint64_t stamp;
 };
 
@@ -56,9 +56,12 @@ struct disk_op {
 void disk_op_init(struct disk_op *op, enum disk_kind kind, struct disk_file *file, void *data,
                   size_t size, uint64_t offset, void (*done)(struct disk_op *op, int64_t result));
 
-/* Opening: 0 or -errno (of the ring: uring_explain says why). The directory must be there. */
+#define DISK_WHY_SIZE 256
+
+/* Opening: 0 or -errno; the directory must be there. Of the ring why says what is wrong with it or
+ * with io_uring here; without: enum uring_feature of uring_features.h. */
 MUST_CHECK int disk_open_ring(struct disk **disk, const char *directory, unsigned depth,
-                              unsigned without /* enum uring_feature */);
+                              uint32_t without, char why[DISK_WHY_SIZE]);
 MUST_CHECK int disk_open_plain(struct disk **disk, const char *directory);
 /* No operation may be under way. Closes the files too. */
 void disk_close(struct disk *disk);

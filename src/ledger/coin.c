@@ -1,6 +1,6 @@
 #include "ledger/coin.h"
 
-#define OP_RETURN 0x6a
+#define OP_RETURN       0x6a
 #define SCRIPT_SIZE_MAX 10000
 
 static struct siphash_key subkey(const uint8_t bytes[LEDGER_KEY_SIZE], const char *use)
@@ -14,8 +14,8 @@ static struct siphash_key subkey(const uint8_t bytes[LEDGER_KEY_SIZE], const cha
     return (struct siphash_key){le64_read(digest), le64_read(digest + 8)};
 }
 
-void ledger_key_init(struct ledger_key *key, const uint8_t bytes[LEDGER_KEY_SIZE], unsigned tag_bits,
-                     uint32_t shard_count)
+void ledger_key_init(struct ledger_key *key, const uint8_t bytes[LEDGER_KEY_SIZE],
+                     unsigned tag_bits, uint32_t shard_count)
 {
     assert(tag_bits >= 12 && tag_bits <= 64);
     assert(shard_count > 0 && shard_count <= 65536 && (shard_count & (shard_count - 1)) == 0);
@@ -42,12 +42,14 @@ struct coin_hash coin_hash_of(const struct ledger_key *key, const struct outpoin
     };
 }
 
-uint32_t coin_check_of(const struct ledger_key *key, const struct outpoint *outpoint, struct bytes txout)
+uint32_t coin_check_of(const struct ledger_key *key, const struct outpoint *outpoint,
+                       struct bytes txout)
 {
     uint64_t h[2];
 
     siphash128_36(key->check, (const uint8_t *)outpoint, h);
-    return siphash24((struct siphash_key){h[0], h[1]}, txout.data, txout.size) >> (64 - COIN_CHECK_BITS);
+    return siphash24((struct siphash_key){h[0], h[1]}, txout.data, txout.size) >>
+           (64 - COIN_CHECK_BITS);
 }
 
 bool coin_is_possible(struct bytes script_pubkey)
@@ -56,8 +58,8 @@ bool coin_is_possible(struct bytes script_pubkey)
            !(script_pubkey.size > 0 && script_pubkey.data[0] == OP_RETURN);
 }
 
-static void hash_outputs(const struct ledger_key *key, const struct block *block, const struct tx *tx,
-                         struct coin_hash *hashes, uint32_t *checks)
+static void hash_outputs(const struct ledger_key *key, const struct block *block,
+                         const struct tx *tx, struct coin_hash *hashes, uint32_t *checks)
 {
     struct outpoint outpoint = {.txid = tx->txid};
 
@@ -68,14 +70,15 @@ static void hash_outputs(const struct ledger_key *key, const struct block *block
 
         outpoint.vout = i;
         hashes[i] = coin_hash_of(key, &outpoint);
-        checks[i] = coin_is_possible(output->script_pubkey)
-                        ? coin_check_of(key, &outpoint, (struct bytes){txout, (size_t)(end - txout)})
-                        : COIN_NEVER;
+        checks[i] =
+            coin_is_possible(output->script_pubkey)
+                ? coin_check_of(key, &outpoint, (struct bytes){txout, (size_t)(end - txout)})
+                : COIN_NEVER;
     }
 }
 
-void coin_hash_block(const struct ledger_key *key, const struct block *block, struct coin_hash *inputs,
-                     struct coin_hash *outputs, uint32_t *checks)
+void coin_hash_block(const struct ledger_key *key, const struct block *block,
+                     struct coin_hash *inputs, struct coin_hash *outputs, uint32_t *checks)
 {
     for (uint32_t t = 0; t < block->tx_count; t++) {
         const struct tx *tx = &block->txs[t];

@@ -1,34 +1,36 @@
-/* coin.h - a coin as the ledger knows it: keyed hashes of its outpoint, and one word. Pure; any thread.
- * Parse workers compute the hashes beforehand, so that the ledger thread only orders existence. */
+/* coin.h - a coin as the ledger knows it: keyed hashes of its outpoint, and one word. Pure; any
+ * thread. Parse workers compute the hashes beforehand, so that the ledger thread only orders
+ * existence. */
 #ifndef LEDGER_COIN_H
 #define LEDGER_COIN_H
 #include "base/hash.h"
 #include "codec/block.h"
 
 #define LEDGER_KEY_SIZE 32
-#define COIN_POS_BITS 42
+#define COIN_POS_BITS   42
 #define COIN_CHECK_BITS 21
-#define COIN_POS_MAX (((uint64_t)1 << COIN_POS_BITS) - 1)
-#define COIN_NEVER UINT32_MAX /* in place of a check: this output is never a coin */
+#define COIN_POS_MAX    (((uint64_t)1 << COIN_POS_BITS) - 1)
+#define COIN_NEVER      UINT32_MAX /* in place of a check: this output is never a coin */
 
 /* Random and secret, one a base directory; the subkeys follow from the bytes. */
 struct ledger_key {
     uint8_t bytes[LEDGER_KEY_SIZE];
     struct siphash_key tag, check;
     uint64_t sum[2];
-    uint64_t tag_mask;   /* the tag_bits highest bits: 64 in use, 12 in tests so that tags collide */
+    uint64_t tag_mask; /* the tag_bits highest bits: 64 in use, 12 in tests so that tags collide */
     uint32_t shard_mask; /* shard_count - 1 */
 };
 
 struct coin_hash {
-    uint64_t tag;   /* orders a shard */
+    uint64_t tag; /* orders a shard */
     uint32_t shard;
-    uint32_t slot;  /* chooses the place in the table of recent coins */
+    uint32_t slot; /* chooses the place in the table of recent coins */
 };
 
 /* Where the TxOut of a coin is. */
 struct coin_ref {
-    uint64_t pos;   /* of the TxOut's first byte in blocks.bin; may lie in the spending block itself */
+    uint64_t
+        pos; /* of the TxOut's first byte in blocks.bin; may lie in the spending block itself */
     uint32_t check; /* coin_check_of must give this for (outpoint, TxOut) */
     bool is_coinbase;
     bool is_exact; /* the outpoint was compared in full; else only its tag was, and check decides */
@@ -56,21 +58,23 @@ static inline struct coin_ref coin_ref_of(uint64_t word, bool is_exact)
 }
 
 /* tag_bits 12 to 64, shard_count a power of two up to 65,536. */
-void ledger_key_init(struct ledger_key *key, const uint8_t bytes[LEDGER_KEY_SIZE], unsigned tag_bits,
-                     uint32_t shard_count);
+void ledger_key_init(struct ledger_key *key, const uint8_t bytes[LEDGER_KEY_SIZE],
+                     unsigned tag_bits, uint32_t shard_count);
 
 struct coin_hash coin_hash_of(const struct ledger_key *key, const struct outpoint *outpoint);
 
 /* 21 bits over outpoint and the TxOut as serialized (amount, compact size, script). */
-uint32_t coin_check_of(const struct ledger_key *key, const struct outpoint *outpoint, struct bytes txout);
+uint32_t coin_check_of(const struct ledger_key *key, const struct outpoint *outpoint,
+                       struct bytes txout);
 
 /* Outputs that begin with OP_RETURN or have more than 10,000 bytes of script are never coins. */
 bool coin_is_possible(struct bytes script_pubkey);
 
-/* The hashes of a whole block: inputs has room for its input_count (the coinbase's is left out: block order,
- * from the second transaction on), outputs and checks for its output_count. txids must be there. */
-void coin_hash_block(const struct ledger_key *key, const struct block *block, struct coin_hash *inputs,
-                     struct coin_hash *outputs, uint32_t *checks);
+/* The hashes of a whole block: inputs has room for its input_count (the coinbase's is left out:
+ * block order, from the second transaction on), outputs and checks for its output_count. txids must
+ * be there. */
+void coin_hash_block(const struct ledger_key *key, const struct block *block,
+                     struct coin_hash *inputs, struct coin_hash *outputs, uint32_t *checks);
 
 /* What a coin adds to the keyed sum of its shard. */
 uint64_t coin_sum_of(const struct ledger_key *key, uint64_t tag, uint64_t word);

@@ -5,15 +5,16 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define PAGE_SIZE         ((size_t)4096)
-#define HUGE_SIZE         ((size_t)2 << 20)
-#define RESERVE_SIZE      ((size_t)64 << 30) /* address space, not memory: 3.5 billion coins */
-#define SLOTS_A_PAGE      (PAGE_SIZE / sizeof(struct index_entry))
-#define SIZE_MIN          200 /* with the tail, a page */
-#define TAIL              16  /* slots behind the last home, at least */
-#define FULL_PERCENT      82  /* grown between blocks */
-#define OVERFULL_PERCENT  90  /* grown at once */
-#define LOADED_PERCENT    78  /* at most, after a load */
+#define PAGE_SIZE        ((size_t)4096)
+#define HUGE_SIZE        ((size_t)2 << 20)
+#define RESERVE_SIZE     ((size_t)64 << 30) /* address space, not memory: 3.5 billion coins */
+#define SLOTS_A_PAGE     (PAGE_SIZE / sizeof(struct index_entry))
+#define SIZE_MIN         200 /* with the tail, a page */
+#define TAIL             16  /* slots behind the last home, at least */
+#define FULL_PERCENT     82  /* grown between blocks */
+#define GROWN_A_STEP     8   /* shards, at most; one in several blocks is the rule */
+#define OVERFULL_PERCENT 90  /* grown at once */
+#define LOADED_PERCENT   78  /* at most, after a load */
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -28,8 +29,8 @@ static void fail(const char *why)
     abort();
 }
 
-/* Makes slots up to capacity usable. Whole 2 MiB parts become huge pages; that only saves time, so a kernel
- * that refuses is not asked again. */
+/* Makes slots up to capacity usable. Whole 2 MiB parts become huge pages; that only saves time, so
+ * a kernel that refuses is not asked again. */
 static void reserve_slots(const struct index *index, struct index_shard *shard, uint64_t capacity)
 {
     uint8_t *base = (uint8_t *)shard->entries;
@@ -116,8 +117,8 @@ uint64_t index_find(const struct index *index, uint32_t shard, uint64_t tag)
     return holds(s, i, tag) ? s->entries[i].word : 0;
 }
 
-/* Moves all entries to the end of the (enlarged) array, then each from there to its new place. That is
- * never behind where it comes from: the entries after it need at least a slot each. */
+/* Moves all entries to the end of the (enlarged) array, then each from there to its new place. That
+ * is never behind where it comes from: the entries after it need at least a slot each. */
 static void resize(struct index *index, struct index_shard *shard, uint64_t size)
 {
     struct index_entry *entries = shard->entries;
@@ -206,7 +207,7 @@ uint64_t index_delete(struct index *index, uint32_t shard, uint64_t tag)
     return word;
 }
 
-void index_grow_step(struct index *index)
+static struct index_shard *fullest(const struct index *index)
 {
     struct index_shard *fullest = &index->shards[0];
 
@@ -215,8 +216,17 @@ void index_grow_step(struct index *index)
         if (shard->count * fullest->size > fullest->count * shard->size)
             fullest = shard;
     }
-    if (is_over(fullest, FULL_PERCENT))
-        resize(index, fullest, larger(fullest->size));
+    return fullest;
+}
+
+void index_grow_step(struct index *index)
+{
+    for (int i = 0; i < GROWN_A_STEP; i++) {
+        struct index_shard *shard = fullest(index);
+        if (!is_over(shard, FULL_PERCENT))
+            return;
+        resize(index, shard, larger(shard->size));
+    }
 }
 
 void index_pack(const struct index *index, uint32_t shard, struct index_entry *out)
@@ -228,25 +238,26 @@ void index_pack(const struct index *index, uint32_t shard, struct index_entry *o
             *out++ = s->entries[i];
 }
 
-void index_unpack(struct index *index, uint32_t shard, const struct index_entry *entries, uint64_t count)
+void index_unpack(struct index *index, uint32_t shard, const struct index_entry *entries,
+                  uint64_t count)
 {
     struct index_shard *s = &index->shards[shard];
-    uint64_t size = s->size, end = 0;
+    uint64_t next = 0;
 
     assert(s->count == 0);
-    while (count * 100 > size * LOADED_PERCENT)
-        size = larger(size);
-    s->size = size;
+    while (count * 100 > s->size * LOADED_PERCENT)
+        s->size = larger(s->size);
+    if (s->size + TAIL > s->capacity)
+        reserve_slots(index, s, round_to_page(s->size + TAIL));
+
     for (uint64_t i = 0; i < count; i++) {
         uint64_t home = index_home(s, entries[i].tag);
-        uint64_t to = home > end ? home : end;
+        uint64_t to = home > next ? home : next;
 
-        if (to + TAIL >= s->capacity) {
-            uint64_t capacity = round_to_page((to > size ? to : size) + 2 * TAIL);
-            reserve_slots(index, s, capacity);
-        }
+        if (to == s->capacity - 1)
+            reserve_slots(index, s, s->capacity + SLOTS_A_PAGE);
         s->entries[to] = entries[i];
-        end = to + 1;
+        next = to + 1;
     }
     s->count = count;
 }

@@ -1,10 +1,10 @@
 /* index.h - shards of 16-byte entries in the order of their tags, at most one entry a tag.
  *
- * Ordered linear probing: the home of a tag is tag × size / 2^64, an entry sits at its home or after it
- * with no gap between, and entries rise through the whole array. An insert shifts to the next gap, a
- * delete shifts back: no tombstones. A shard grows in place by an eighth when it is 82 % full, in
- * address space that is reserved for it; the few slots behind the last home take what overflows.
- * Thread: the ledger's. */
+ * Ordered linear probing: the home of a tag is tag × size / 2^64, an entry sits at its home or
+ * after it with no gap between, and entries rise through the whole array. An insert shifts to the
+ * next gap, a delete shifts back: no tombstones. A shard grows in place by an eighth when it is 82
+ * % full, in address space that is reserved for it; the few slots behind the last home take what
+ * overflows. Thread: the ledger's. */
 #ifndef LEDGER_INDEX_H
 #define LEDGER_INDEX_H
 #include "base/bytes.h"
@@ -59,13 +59,14 @@ void index_replace(struct index *index, uint32_t shard, uint64_t tag, uint64_t w
 /* The word that was there, or 0. */
 uint64_t index_delete(struct index *index, uint32_t shard, uint64_t tag);
 
-/* Grows the fullest shard, if it is due; called between blocks. */
+/* Grows the fullest shards, a few at most, if they are due; called between blocks. */
 void index_grow_step(struct index *index);
 
 /* Copies a shard's entries without the gaps; out has room for its count. */
 void index_pack(const struct index *index, uint32_t shard, struct index_entry *out);
 /* Fills an empty shard with entries in rising order of tags; words are not 0. */
-void index_unpack(struct index *index, uint32_t shard, const struct index_entry *entries, uint64_t count);
+void index_unpack(struct index *index, uint32_t shard, const struct index_entry *entries,
+                  uint64_t count);
 
 /* Bytes of memory. */
 size_t index_memory(const struct index *index);

@@ -1,11 +1,12 @@
 /* ledger.h - the many-worlds ledger: which coins exist after each recent block of each fork.
  *
- * The root is the coin set after the last folded block: an index of 16 bytes a coin into blocks.bin. Above
- * it each block is a world: its parent's coins, less what it spends, plus what it creates. Worlds are made
- * ahead of verification and dropped when their block fails, so there is nothing to undo.
+ * The root is the coin set after the last folded block: an index of 16 bytes a coin into
+ * blocks.bin. Above it each block is a world: its parent's coins, less what it spends, plus what it
+ * creates. Worlds are made ahead of verification and dropped when their block fails, so there is
+ * nothing to undo.
  *
- * Thread: the ledger thread makes every call. A struct world belongs to the ledger; it is gone after
- * world_drop, or when a fold passes it by, and the dropped callback tells for each. */
+ * Thread: the ledger thread makes every call. A struct world belongs to the ledger; it is gone
+ * after world_drop, or when a fold passes it by, and the dropped callback tells for each. */
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
 #include "chain/header_tree.h"
@@ -20,8 +21,8 @@ struct ledger_config {
     int32_t horizon;      /* blocks that stay above the root, see ledger_to_fold */
     uint64_t coins_hint;  /* sizes the first shards; they grow by themselves */
 
-    /* The outpoint whose TxOut begins at pos, by a plain read of the block there: 0 or -errno. Called on
-     * equal tags only, which chance makes a few times in the life of a 64-bit ledger. */
+    /* The outpoint whose TxOut begins at pos, by a plain read of the block there: 0 or -errno.
+     * Called on equal tags only, which chance makes a few times in the life of a 64-bit ledger. */
     int (*outpoint_at)(void *ctx, uint64_t pos, struct outpoint *outpoint);
     /* A world goes, children before parents; user is what world_set_user set. May be NULL. */
     void (*dropped)(void *ctx, struct world *world, void *user);
@@ -44,7 +45,8 @@ void world_set_user(struct world *world, void *user);
 
 /* A new, empty child of parent for node's block (node->prev is parent's), to be filled by one
  * world_connect. NULL: no slot is free. */
-MUST_CHECK struct world *world_extend(struct ledger *ledger, struct world *parent, struct header_node *node);
+MUST_CHECK struct world *world_extend(struct ledger *ledger, struct world *parent,
+                                      struct header_node *node);
 uint32_t ledger_free_slots(const struct ledger *ledger);
 
 /* Takes the world and its descendants away. Not for the root. */
@@ -59,8 +61,8 @@ enum bip30 {
 /* A block as the ledger takes it; everything is borrowed for the call. */
 struct ledger_block {
     const struct block *block;
-    uint64_t pos;                    /* of the block's first byte in blocks.bin */
-    const struct coin_hash *inputs;  /* these three as coin_hash_block fills them */
+    uint64_t pos;                   /* of the block's first byte in blocks.bin */
+    const struct coin_hash *inputs; /* these three as coin_hash_block fills them */
     const struct coin_hash *outputs;
     const uint32_t *checks;
     enum bip30 bip30;
@@ -78,45 +80,48 @@ struct connect_result {
     uint32_t input_index; /* within the transaction */
 };
 
-/* Fills a world that was just extended: BIP30 against the parent's world, then transaction by transaction
- * every input must exist unspent (in the parent's world or from an earlier transaction of this block); it
- * is spent, and the outputs are added. refs has room for every input but the coinbase's, in block order.
- * 0 with a verdict; if it is not CONNECT_OK the world is only good for world_drop. Or -errno of
- * outpoint_at, or -EFBIG when the block lies beyond what a position can hold; the same holds. */
-MUST_CHECK int world_connect(struct ledger *ledger, struct world *world, const struct ledger_block *lb,
-                             struct coin_ref *refs, struct connect_result *result);
+/* Fills a world that was just extended: BIP30 against the parent's world, then transaction by
+ * transaction every input must exist unspent (in the parent's world or from an earlier transaction
+ * of this block); it is spent, and the outputs are added. refs has room for every input but the
+ * coinbase's, in block order. 0 with a verdict; if it is not CONNECT_OK the world is only good for
+ * world_drop. Or -errno of outpoint_at, or -EFBIG when the block lies beyond what a position can
+ * hold; the same goes then. */
+MUST_CHECK int world_connect(struct ledger *ledger, struct world *world,
+                             const struct ledger_block *lb, struct coin_ref *refs,
+                             struct connect_result *result);
 
-/* The coin in that world. A ref that is not exact says only that a coin with an equal tag is there: read
- * the TxOut and compare coin_check_of. */
-bool world_find(const struct ledger *ledger, const struct world *world, const struct outpoint *outpoint,
-                struct coin_ref *ref);
+/* The coin in that world. A ref that is not exact says only that a coin with an equal tag is there:
+ * read the TxOut and compare coin_check_of. */
+bool world_find(const struct ledger *ledger, const struct world *world,
+                const struct outpoint *outpoint, struct coin_ref *ref);
 /* The same by the outpoint itself: 1 found, 0 not there, or -errno of outpoint_at. */
-MUST_CHECK int world_find_exact(const struct ledger *ledger, const struct world *world,
+MUST_CHECK int world_find_exact(struct ledger *ledger, const struct world *world,
                                 const struct outpoint *outpoint, struct coin_ref *ref);
 
-/* The child of the root on the way to tip, once tip is more than the horizon above the root; else NULL. */
+/* The child of the root on the way to tip, once tip is more than the horizon above the root; else
+ * NULL. */
 struct world *ledger_to_fold(const struct ledger *ledger, const struct world *tip);
 
 /* How many words ledger_fold writes: an input each, the coinbase's left out. */
 uint32_t world_undo_count(const struct world *world);
 
-/* Makes world, a connected and verified child of the root, the new root; all that does not descend from it
- * is dropped. undo (or NULL) gets world_undo_count words: the coin each input took out of the root, 0 for
- * one that was created in the block itself. 0 or -errno of outpoint_at; after an error the ledger is only
- * good for ledger_free. */
+/* Makes world, a connected and verified child of the root, the new root; all that does not descend
+ * from it is dropped. undo (or NULL) gets world_undo_count words: the coin each input took out of
+ * the root, 0 for one that was created in the block itself. 0 or -errno of outpoint_at; after an
+ * error the ledger is only good for ledger_free. */
 MUST_CHECK int ledger_fold(struct ledger *ledger, struct world *world, uint64_t *undo);
 
-/* Steps the root back over its own block, lb, with the words of its fold. There must be no world but the
- * root. A coin that lb replaced (BIP30_OVERWRITE) does not come back: so does the reference node.
- * 0, -errno of outpoint_at, or -EILSEQ when block and words do not fit the root; after an error the
- * ledger is only good for ledger_free. */
-MUST_CHECK int ledger_unfold(struct ledger *ledger, const struct ledger_block *lb, const uint64_t *undo,
-                             uint32_t undo_count);
+/* Steps the root back over its own block, lb, with the words of its fold. There must be no world
+ * but the root. A coin that lb replaced (BIP30_OVERWRITE) does not come back: so does the reference
+ * node. 0, -errno of outpoint_at, or -EILSEQ when block and words do not fit the root; after an
+ * error the ledger is only good for ledger_free. */
+MUST_CHECK int ledger_unfold(struct ledger *ledger, const struct ledger_block *lb,
+                             const uint64_t *undo, uint32_t undo_count);
 
-/* Recovery: applies lb, the block of node, next after the root's and known to be valid, to the root itself;
- * shards whose image was of this height or above are left alone. There must be no world but the root.
- * undo as in ledger_fold, UINT64_MAX for an input whose shard was left alone. 0, -errno of outpoint_at,
- * or -EILSEQ: a coin is missing, or there already, so the image is damaged. */
+/* Recovery: applies lb, the block of node, next after the root's and known to be valid, to the root
+ * itself; shards whose image was of this height or above are left alone. There must be no world but
+ * the root. undo as in ledger_fold, UINT64_MAX for an input whose shard was left alone. 0, -errno
+ * of outpoint_at, or -EILSEQ: a coin is missing, or there already, so the image is damaged. */
 MUST_CHECK int ledger_replay(struct ledger *ledger, const struct ledger_block *lb,
                              struct header_node *node, uint64_t *undo);
 /* The block of the newest shard image. Worlds may be made once the root is there. */
@@ -128,8 +133,7 @@ void world_visit_coins(const struct ledger *ledger, const struct world *world,
 
 struct world_info {
     struct header_node *node;
-    struct header_node *parent_node; /* NULL for the root */
-    int32_t height;
+    struct header_node *parent_node;     /* NULL for the root */
     uint32_t created_count, spent_count; /* coins; of the root: 0 */
     bool is_connected;
     void *user;
@@ -140,12 +144,12 @@ size_t ledger_worlds(const struct ledger *ledger, struct world_info *infos, size
 
 struct ledger_stats {
     uint64_t root_coins;
-    uint64_t side_coins;   /* of them, those with an equal tag in the index */
-    uint64_t index_bytes;  /* memory of the root index */
+    uint64_t side_coins;    /* of them, those with an equal tag in the index */
+    uint64_t index_bytes;   /* memory of the root index */
     uint64_t recent_events; /* coins created and spent above the root */
-    uint64_t recent_bytes; /* their memory, and that of the worlds */
-    uint64_t growths;      /* of shards, since start */
-    uint64_t tag_reads;    /* calls of outpoint_at */
+    uint64_t recent_bytes;  /* their memory, and that of the worlds */
+    uint64_t growths;       /* of shards, since start */
+    uint64_t tag_reads;     /* calls of outpoint_at */
     uint32_t worlds, world_slots;
 };
 

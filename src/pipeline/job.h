@@ -16,8 +16,8 @@ struct block_job;
 
 /* What became of a block that was submitted. */
 struct block_result {
-    enum verdict verdict;   /* VALID: accepted (verified), or is_only_stored */
-    bool is_only_stored;    /* kept, but not judged: its parent's block is missing or too deep, or too little work */
+    enum verdict verdict; /* VALID: accepted and verified, unless is_unjudged */
+    bool is_unjudged;     /* kept, or passed over for too little work: its parent's block is missing or too deep */
     enum script_error script_error;
     struct header_node *node; /* NULL if its header was not accepted */
     int32_t version;        /* of the header, for bad-version */
@@ -40,13 +40,12 @@ struct message {
     enum message_kind kind;
 };
 
-enum disk_task_kind { TASK_APPEND, TASK_PREVOUTS, TASK_READ_BLOCK, TASK_RECORD, TASK_SYNC, TASK_STOP };
+enum disk_task_kind { TASK_APPEND, TASK_REPAIR, TASK_PREVOUTS, TASK_READ_BLOCK, TASK_SYNC, TASK_STOP };
 
 /* What the disk thread's ring carries. */
 struct disk_task {
     enum disk_task_kind kind;
-    struct block_job *job;         /* APPEND, PREVOUTS, READ_BLOCK */
-    struct metadata_record record; /* RECORD: freed by the disk thread */
+    struct block_job *job; /* but for SYNC and STOP */
 };
 
 enum job_state {
@@ -56,7 +55,9 @@ enum job_state {
     JOB_READING, /* from blocks.bin */
     JOB_WAITING, /* parsed; its parent has no world yet */
     JOB_CONNECTED,
-    JOB_FAILED,  /* and its parent's chain is not verified yet: judged when it is */
+    JOB_PASSED,  /* all checks passed, its parent's chain is not verified yet */
+    JOB_FAILED,  /* a check failed, its parent's chain is not verified yet: judged when it is */
+    JOB_DONE,    /* only its append is still under way */
 };
 
 /* Inputs that a worker verifies in one go: they follow each other in block order. */
@@ -71,7 +72,8 @@ struct block_job {
     enum job_state state; /* ledger thread, but for the intake's */
 
     /* intake */
-    uint8_t *buffer; /* malloc'ed; NULL once it is resident or gone */
+    uint8_t *buffer; /* malloc'ed; NULL once the block is resident */
+    struct resident *resident;
     size_t size, capacity;
     size_t credit;
     struct header_node *node; /* set when the header is known and accepted */

@@ -8,7 +8,6 @@
 
 #define ARENA_LIMIT ((size_t)2 << 30) /* 100,000 prevouts of 10,000 bytes: dear, but a valid block may have them */
 #define ARENA_KEEP  ((size_t)1 << 20)
-#define COMMAND_MAX 4096
 
 static size_t power_of_two(size_t least)
 {
@@ -153,22 +152,24 @@ static size_t credit_of(size_t size)
 }
 
 /* Takes the credit if the limit allows, or if nothing else is in flight. */
-static bool take_credit(struct pipeline *pipeline, size_t credit)
+static bool take_credit(struct pipeline *pipeline, size_t credit, bool is_urgent)
 {
     size_t used = atomic_load(&pipeline->credit_used);
 
     do {
-        if (used != 0 && used + credit > pipeline->credit_limit)
+        if (!is_urgent && used != 0 && used + credit > pipeline->credit_limit)
             return false;
     } while (!atomic_compare_exchange_weak(&pipeline->credit_used, &used, used + credit));
     return true;
 }
 
-static struct block_job *try_reserve(struct pipeline *pipeline, size_t size)
+static struct block_job *try_reserve(struct pipeline *pipeline, size_t size, bool is_urgent)
 {
     size_t credit = credit_of(size);
 
-    if (!take_credit(pipeline, credit))
+    if (!is_urgent && mpmc_count(&pipeline->free_jobs) <= JOB_URGENT)
+        return NULL;
+    if (!take_credit(pipeline, credit, is_urgent))
         return NULL;
     struct block_job *job = mpmc_pop(&pipeline->free_jobs);
     if (!job) {
@@ -182,15 +183,15 @@ static struct block_job *try_reserve(struct pipeline *pipeline, size_t size)
     return job;
 }
 
-struct block_job *pipeline_reserve(struct pipeline *pipeline, size_t size, bool waits)
+struct block_job *pipeline_reserve(struct pipeline *pipeline, size_t size, enum reserve how)
 {
     assert(size <= BLOCK_SIZE_MAX);
     for (;;) {
-        struct block_job *job = try_reserve(pipeline, size);
-        if (job || !waits)
+        struct block_job *job = try_reserve(pipeline, size, how == RESERVE_URGENT);
+        if (job || how != RESERVE_WAIT)
             return job;
         uint32_t prepared = waiter_prepare(&pipeline->credit_waiter);
-        job = try_reserve(pipeline, size);
+        job = try_reserve(pipeline, size, false);
         if (job || atomic_load(&pipeline->is_stopping)) {
             waiter_cancel(&pipeline->credit_waiter);
             return job;

@@ -13,6 +13,8 @@
 #define JOB_MAX         1000
 #define NODE_MAX        (1u << 24) /* headers; address space only until used */
 #define WORKER_MAX      256
+#define COMMAND_MAX     4096 /* commands to the ledger thread at once */
+#define JOB_URGENT      16   /* of JOB_MAX, kept back for RESERVE_URGENT */
 #define BATCH_INPUTS    32
 
 /* The work in hand on a header, by its index: what does not belong in the tree. */
@@ -79,9 +81,15 @@ void pipeline_start(struct pipeline *pipeline); /* the workers */
 void pipeline_stop(struct pipeline *pipeline);
 void pipeline_clear(struct pipeline *pipeline);
 
-/* A job with a buffer of size bytes to be filled (job->buffer), and a credit. Any thread. NULL when there is no
- * credit or no free job and the caller does not wait (or the pipeline stops). size: BLOCK_SIZE_MAX at most. */
-struct block_job *pipeline_reserve(struct pipeline *pipeline, size_t size, bool waits);
+enum reserve {
+    RESERVE_TRY,    /* NULL when there is no credit or no free job */
+    RESERVE_WAIT,   /* until there is; NULL when the pipeline stops */
+    RESERVE_URGENT, /* over the limit: for the one lowest missing block, which all others may wait for */
+};
+
+/* A job with a buffer of size bytes to be filled (job->buffer), and a credit. Any thread.
+ * size: BLOCK_SIZE_MAX at most. */
+struct block_job *pipeline_reserve(struct pipeline *pipeline, size_t size, enum reserve how);
 /* Corrects the size when the block arrives smaller than reserved. */
 void pipeline_resize(struct block_job *job, size_t size);
 /* Hands a filled job over: is_requested, done and context are set by the caller. Never waits. */

@@ -42,17 +42,19 @@ void sighash_v0(uint8_t out[32], const struct tx *tx, uint32_t input_index,
                 struct bytes script_code, int64_t amount_sat, uint32_t hash_type,
                 const struct sighash_parts *parts);
 
-/* What a taproot signature commits to beyond the transaction. */
+/* What a taproot signature commits to beyond the transaction; one for all signatures of an input.
+ */
 struct sighash_taproot {
     const uint8_t *annex_hash;        /* SHA256 of compact size and annex; NULL: no annex */
     const uint8_t *leaf_hash;         /* NULL: key path */
     uint32_t code_separator_position; /* script path only; 0xffffffff: none executed */
+    bool has_output_hash; /* false at first: the hash of a SIGHASH_SINGLE's output is kept */
+    uint8_t output_hash[32];
 };
 
 /* BIP341; parts->has_taproot. False for an undefined hash type or SIGHASH_SINGLE without its
  * output. */
 MUST_CHECK bool sighash_taproot(uint8_t out[32], const struct tx *tx, uint32_t input_index,
                                 const struct tx_output *prevouts, uint8_t hash_type,
-                                const struct sighash_parts *parts,
-                                const struct sighash_taproot *spend);
+                                const struct sighash_parts *parts, struct sighash_taproot *spend);
 #endif

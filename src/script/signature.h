@@ -3,6 +3,9 @@
 #define SCRIPT_SIGNATURE_H
 #include "base/bytes.h"
 
+/* Aborts if libsecp256k1 does not work on this machine; once before the first check. */
+void signature_selftest(void);
+
 /* BIP66, of a signature with its hash type byte. */
 bool signature_is_strict_der(struct bytes signature_and_type);
 
@@ -16,9 +19,9 @@ bool signature_has_low_s(struct bytes der);
 MUST_CHECK bool signature_check_ecdsa(struct bytes der, struct bytes pubkey,
                                       const uint8_t hash[32]);
 
-/* BIP340. */
+/* BIP340; transactions sign messages of 32 bytes. */
 MUST_CHECK bool signature_check_schnorr(const uint8_t signature[64], const uint8_t pubkey[32],
-                                        const uint8_t hash[32]);
+                                        struct bytes message);
 
 /* BIP341: whether output_key (with the parity of its Y) is internal_key tweaked by tweak. */
 MUST_CHECK bool signature_check_tweak(const uint8_t output_key[32], int parity,

@@ -35,6 +35,7 @@ struct metadata_record {
     uint8_t checksum[4]; /* of a message that carries the block: sha256d's first bytes */
     uint16_t mark;       /* enum block_mark */
     uint16_t reason;     /* of MARK_INVALID: the pipeline's business */
+    uint32_t order;      /* metadata.c's: the last for a position counts */
 };
 
 void metadata_record_write(uint8_t out[METADATA_RECORD_SIZE], const struct metadata_record *record,
@@ -44,13 +45,14 @@ MUST_CHECK bool metadata_record_parse(struct metadata_record *record,
                                       const uint8_t data[METADATA_RECORD_SIZE], uint32_t magic);
 
 struct metadata {
-    struct metadata_record *records; /* by position, no two overlap */
-    size_t count;
-    size_t capacity;
+    struct metadata_record
+        *records; /* by position, no two overlap; behind sorted_count those added */
+    size_t count, sorted_count, capacity;
     uint64_t synced_end; /* rule 3; not beyond blocks_size */
     uint64_t file_size;  /* of metadata.bin */
     uint64_t bad_count;  /* records that count for nothing */
     uint64_t old_count;  /* superfluous ones: a later one has their position */
+    bool is_stale;       /* the file is to be written new */
 };
 
 /* Reads metadata.bin; a missing file is an empty one. 0 or -errno. */
@@ -58,15 +60,23 @@ MUST_CHECK int metadata_load(struct metadata *metadata, struct disk *disk, uint3
                              uint64_t blocks_size);
 void metadata_clear(struct metadata *metadata);
 
-/* The first part of blocks.bin at or behind from, before end, that no record covers: false if there
- * is none. Begin with from = 0, go on with from = *gap_end. */
+/* Whether the headers of the first, the last and some 60 records between stand in blocks at their
+ * positions: 0, -ESTALE (somebody put another blocks.bin in place: metadata_forget and scan), or
+ * what the reads gave. */
+MUST_CHECK int metadata_check(const struct metadata *metadata, struct disk *disk,
+                              struct disk_file *blocks);
+void metadata_forget(struct metadata *metadata);
+
+/* The first part of blocks.bin at or behind from, before end, that no record of the file covers:
+ * false if there is none. Begin with from = 0, go on with from = *gap_end. */
 bool metadata_next_gap(const struct metadata *metadata, uint64_t from, uint64_t end,
                        uint64_t *gap_start, uint64_t *gap_end);
-/* Adds a record that a scan of a gap found; takes a copy. */
+/* Adds a record (copied) that the scan of a gap found. */
 void metadata_add(struct metadata *metadata, const struct metadata_record *record);
+/* Brings what was added into order. */
+void metadata_settle(struct metadata *metadata);
 
-/* Writes the file new if anything of it is superfluous or bad or was added, rule 5; then opens it
- * for appending at *end. 0 or -errno. */
+/* Writes the file new if it is stale, rule 5; then opens it for appending at *end. 0 or -errno. */
 MUST_CHECK int metadata_open(struct metadata *metadata, struct disk *disk, uint32_t magic,
                              struct disk_file **file, uint64_t *end);
 #endif

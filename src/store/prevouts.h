@@ -18,9 +18,8 @@ struct txout {
 };
 
 enum txout_result { TXOUT_OK, TXOUT_SHORT, TXOUT_BAD };
-/* The TxOut at the beginning of data. TXOUT_SHORT: data ends before it does (raw.size is then the
- * least it needs). TXOUT_BAD: no coin's TxOut (amount out of range, script too long, size not
- * canonical). */
+/* The TxOut at the beginning of data. TXOUT_SHORT: data ends before it does. TXOUT_BAD: no coin's
+ * TxOut (amount out of range, script too long, size not canonical). */
 enum txout_result txout_parse(struct txout *txout, struct bytes data);
 
 struct prevout_read {
@@ -32,10 +31,10 @@ struct prevout_read {
 
 struct prevout_request {
     struct prevout_read *reads; /* pos and tag set; sorted by pos when done */
-    size_t count;
+    size_t count;               /* at least 1 */
     struct arena *arena;
     /* error 0: every txout is there; -EBADMSG: at bad_pos there is none (bit rot); -ENOMEM: the
-     * arena is full; else what the read gave. Called from inside disk_run, for count 0 too. */
+     * arena is full; else what a read gave. Called from inside disk_run. */
     void (*done)(struct prevout_request *request, int error);
     uint64_t bad_pos; /* of the first trouble */
     /* the reader's: */

@@ -1,0 +1,254 @@
+#include "ledger/state.h"
+
+#include <stdlib.h>
+
+static uint32_t slot_of(const struct ledger *ledger, const struct world *world)
+{
+    return (uint32_t)(world - ledger->worlds);
+}
+
+struct ledger *ledger_new(const struct ledger_config *config, struct header_node *genesis)
+{
+    struct ledger *ledger = xcalloc(1, sizeof *ledger);
+
+    assert(config->world_slots >= 2 && config->world_slots <= WORLD_SLOTS_MAX &&
+           config->horizon >= 0);
+    ledger->config = *config;
+    ledger->worlds = xcalloc(config->world_slots, sizeof *ledger->worlds);
+    root_init(&ledger->root, &config->key, config->coins_hint, genesis);
+    ledger->root.outpoint_at = config->outpoint_at;
+    ledger->root.ctx = config->ctx;
+    recent_init(&ledger->recent, ledger->worlds);
+    ledger->root_world = &ledger->worlds[0];
+    ledger->root_world->node = genesis;
+    ledger->root_world->ancestors[0] = 1;
+    ledger->root_world->is_connected = true;
+    ledger->world_count = 1;
+    return ledger;
+}
+
+void ledger_free(struct ledger *ledger)
+{
+    if (!ledger)
+        return;
+    for (uint32_t s = 0; s < ledger->config.world_slots; s++)
+        free(ledger->worlds[s].events);
+    recent_clear(&ledger->recent);
+    root_clear(&ledger->root);
+    free(ledger->worlds);
+    free(ledger);
+}
+
+const struct ledger_config *ledger_config(const struct ledger *ledger)
+{
+    return &ledger->config;
+}
+
+struct world *ledger_root(struct ledger *ledger)
+{
+    return ledger->root_world;
+}
+
+struct header_node *world_node(const struct world *world)
+{
+    return world->node;
+}
+
+struct world *world_parent(const struct world *world)
+{
+    return world->parent;
+}
+
+void *world_user(const struct world *world)
+{
+    return world->user;
+}
+
+void world_set_user(struct world *world, void *user)
+{
+    world->user = user;
+}
+
+uint32_t world_undo_count(const struct world *world)
+{
+    return world->undo_count;
+}
+
+uint32_t ledger_free_slots(const struct ledger *ledger)
+{
+    return ledger->config.world_slots - ledger->world_count;
+}
+
+struct header_node *ledger_top(const struct ledger *ledger)
+{
+    struct header_node *top = ledger->root.stamps[0];
+
+    for (uint32_t s = 1; s < ledger->root.index.shard_count; s++)
+        if (ledger->root.stamps[s]->height > top->height)
+            top = ledger->root.stamps[s];
+    return top;
+}
+
+struct world *world_extend(struct ledger *ledger, struct world *parent, struct header_node *node)
+{
+    struct world *world = ledger->worlds;
+
+    assert(node->prev == parent->node && ledger_top(ledger) == ledger->root_world->node);
+    if (ledger_free_slots(ledger) == 0)
+        return NULL;
+    while (world->node)
+        world++;
+    *world = (struct world){.parent = parent, .node = node};
+    memcpy(world->ancestors, parent->ancestors, sizeof world->ancestors);
+    world->ancestors[slot_of(ledger, world) / 64] |= (uint64_t)1 << (slot_of(ledger, world) % 64);
+    ledger->world_count++;
+    return world;
+}
+
+void world_sweep(struct ledger *ledger, struct world *world)
+{
+    recent_sweep(&ledger->recent, world);
+    free(world->events);
+    world->events = NULL;
+    world->event_count = world->created_count = world->spent_count = world->undo_count = 0;
+}
+
+/* A descendant of an old root still carries that one's bit, which will soon be another world's. */
+void world_release(struct ledger *ledger, struct world *world)
+{
+    uint32_t slot = slot_of(ledger, world);
+
+    for (uint32_t s = 0; s < ledger->config.world_slots; s++)
+        ledger->worlds[s].ancestors[slot / 64] &= ~((uint64_t)1 << (slot % 64));
+    *world = (struct world){0};
+    ledger->world_count--;
+}
+
+static int lowest_first(const void *a, const void *b)
+{
+    int32_t x = (*(struct world *const *)a)->node->height;
+    int32_t y = (*(struct world *const *)b)->node->height;
+
+    return (x > y) - (x < y);
+}
+
+/* Takes away count worlds that are closed under descent. */
+static void drop(struct ledger *ledger, struct world **worlds, size_t count)
+{
+    qsort(worlds, count, sizeof(struct world *), lowest_first);
+    while (count-- > 0) {
+        struct world *world = worlds[count];
+
+        if (ledger->config.dropped)
+            ledger->config.dropped(ledger->config.ctx, world, world->user);
+        world_sweep(ledger, world);
+        world_release(ledger, world);
+    }
+}
+
+void world_drop(struct ledger *ledger, struct world *world)
+{
+    struct world *worlds[WORLD_SLOTS_MAX];
+    size_t count = 0;
+
+    assert(world != ledger->root_world && world->node);
+    for (uint32_t s = 0; s < ledger->config.world_slots; s++)
+        if (world_sees(&ledger->worlds[s], slot_of(ledger, world)))
+            worlds[count++] = &ledger->worlds[s];
+    drop(ledger, worlds, count);
+}
+
+void ledger_drop_all_but(struct ledger *ledger, const struct world *world)
+{
+    struct world *worlds[WORLD_SLOTS_MAX];
+    size_t count = 0;
+
+    for (uint32_t s = 0; s < ledger->config.world_slots; s++) {
+        struct world *other = &ledger->worlds[s];
+        if (other->node && other != ledger->root_world &&
+            !world_sees(other, slot_of(ledger, world)))
+            worlds[count++] = other;
+    }
+    drop(ledger, worlds, count);
+}
+
+struct world *ledger_to_fold(const struct ledger *ledger, const struct world *tip)
+{
+    const struct world *world = tip;
+
+    if (tip->node->height - ledger->root_world->node->height <= ledger->config.horizon)
+        return NULL;
+    while (world->parent != ledger->root_world)
+        world = world->parent;
+    return (struct world *)world;
+}
+
+bool world_find(const struct ledger *ledger, const struct world *world,
+                const struct outpoint *outpoint, struct coin_ref *ref)
+{
+    struct coin_hash hash = coin_hash_of(&ledger->config.key, outpoint);
+    const struct event *event = recent_find(&ledger->recent, world, outpoint, hash.slot);
+    bool is_exact = true;
+    uint64_t word = event ? event->word : root_find(&ledger->root, outpoint, &hash, &is_exact);
+
+    *ref = coin_ref_of(word, is_exact);
+    return word != 0 && !(event && event->flags & EVENT_SPEND);
+}
+
+int world_find_exact(struct ledger *ledger, const struct world *world,
+                     const struct outpoint *outpoint, struct coin_ref *ref)
+{
+    struct coin_hash hash = coin_hash_of(&ledger->config.key, outpoint);
+    const struct event *event = recent_find(&ledger->recent, world, outpoint, hash.slot);
+    uint64_t word = event ? event->word : 0;
+
+    if (!event) {
+        int rc = root_find_exact(&ledger->root, outpoint, &hash, &word);
+        if (rc != 0)
+            return rc;
+    }
+    *ref = coin_ref_of(word, true);
+    return word != 0 && !(event && event->flags & EVENT_SPEND);
+}
+
+size_t ledger_worlds(const struct ledger *ledger, struct world_info *infos, size_t max)
+{
+    struct world *worlds[WORLD_SLOTS_MAX];
+    size_t count = 0;
+
+    for (uint32_t s = 0; s < ledger->config.world_slots; s++)
+        if (ledger->worlds[s].node)
+            worlds[count++] = &ledger->worlds[s];
+    qsort(worlds, count, sizeof(struct world *), lowest_first);
+    for (size_t i = 0; i < count && i < max; i++)
+        infos[i] = (struct world_info){
+            .node = worlds[i]->node,
+            .parent_node = worlds[i]->parent ? worlds[i]->parent->node : NULL,
+            .created_count = worlds[i]->created_count,
+            .spent_count = worlds[i]->spent_count,
+            .is_connected = worlds[i]->is_connected,
+            .user = worlds[i]->user,
+        };
+    return count;
+}
+
+struct ledger_stats ledger_stats(const struct ledger *ledger)
+{
+    const struct root *root = &ledger->root;
+    struct ledger_stats stats = {
+        .root_coins = root_count(root),
+        .side_coins = root->side_count,
+        .index_bytes = index_memory(&root->index),
+        .recent_events = ledger->recent.count,
+        .recent_bytes =
+            recent_memory(&ledger->recent) + ledger->config.world_slots * sizeof *ledger->worlds,
+        .growths = root->index.growths,
+        .tag_reads = root->tag_reads,
+        .worlds = ledger->world_count,
+        .world_slots = ledger->config.world_slots,
+    };
+
+    for (uint32_t s = 0; s < ledger->config.world_slots; s++)
+        stats.recent_bytes += ledger->worlds[s].event_count * sizeof(struct event);
+    return stats;
+}

@@ -1,0 +1,146 @@
+#include "ledger/root.h"
+
+#include <stdlib.h>
+
+void root_init(struct root *root, const struct ledger_key *key, uint64_t coins_hint,
+               struct header_node *stamp)
+{
+    uint32_t shard_count = key->shard_mask + 1;
+
+    *root = (struct root){.key = *key};
+    index_init(&root->index, shard_count, coins_hint);
+    root->sums = xcalloc(shard_count, sizeof *root->sums);
+    root->stamps = xcalloc(shard_count, sizeof(struct header_node *));
+    root_stamp(root, stamp);
+}
+
+void root_clear(struct root *root)
+{
+    index_clear(&root->index);
+    free(root->side);
+    free(root->sums);
+    free(root->stamps);
+    *root = (struct root){0};
+}
+
+void root_reset(struct root *root, struct header_node *stamp)
+{
+    index_clear(&root->index);
+    index_init(&root->index, root->key.shard_mask + 1, 0);
+    root->side_count = 0;
+    memset(root->sums, 0, root->index.shard_count * sizeof *root->sums);
+    root_stamp(root, stamp);
+}
+
+static struct side_coin *side_find(const struct root *root, const struct outpoint *outpoint,
+                                   const struct coin_hash *hash)
+{
+    for (uint32_t i = 0; i < root->side_count; i++) {
+        struct side_coin *coin = &root->side[i];
+        if (coin->tag == hash->tag && outpoint_equal(&coin->outpoint, outpoint))
+            return coin;
+    }
+    return NULL;
+}
+
+void root_add_side(struct root *root, const struct outpoint *outpoint, const struct coin_hash *hash,
+                   uint64_t word)
+{
+    if (root->side_count == root->side_capacity) {
+        root->side_capacity = root->side_capacity * 2 + 16;
+        root->side = xrealloc(root->side, root->side_capacity * sizeof *root->side);
+    }
+    root->side[root->side_count++] = (struct side_coin){*outpoint, hash->shard, hash->tag, word};
+}
+
+static void sum_change(struct root *root, const struct coin_hash *hash, uint64_t gone,
+                       uint64_t come)
+{
+    uint64_t *sum = &root->sums[hash->shard];
+
+    if (gone)
+        *sum -= coin_sum_of(&root->key, hash->tag, gone);
+    if (come)
+        *sum += coin_sum_of(&root->key, hash->tag, come);
+}
+
+uint64_t root_find(const struct root *root, const struct outpoint *outpoint,
+                   const struct coin_hash *hash, bool *is_exact)
+{
+    const struct side_coin *coin = side_find(root, outpoint, hash);
+
+    *is_exact = coin != NULL;
+    return coin ? coin->word : index_find(&root->index, hash->shard, hash->tag);
+}
+
+int root_find_exact(struct root *root, const struct outpoint *outpoint,
+                    const struct coin_hash *hash, uint64_t *word)
+{
+    struct outpoint other;
+    bool is_exact;
+
+    *word = root_find(root, outpoint, hash, &is_exact);
+    if (*word == 0 || is_exact)
+        return 0;
+    root->tag_reads++;
+    int rc = root->outpoint_at(root->ctx, coin_word_pos(*word), &other);
+    if (rc == 0 && !outpoint_equal(outpoint, &other))
+        *word = 0;
+    return rc;
+}
+
+int root_insert(struct root *root, const struct outpoint *outpoint, const struct coin_hash *hash,
+                uint64_t word, bool replace)
+{
+    bool is_exact;
+    uint64_t old = root_find(root, outpoint, hash, &is_exact);
+
+    if (old == 0) {
+        index_insert(&root->index, hash->shard, hash->tag, word);
+    } else {
+        int rc = root_find_exact(root, outpoint, hash, &old);
+        if (rc != 0)
+            return rc;
+        if (old != 0 && !replace)
+            return -EEXIST;
+        if (old == 0)
+            root_add_side(root, outpoint, hash, word);
+        else if (is_exact)
+            side_find(root, outpoint, hash)->word = word;
+        else
+            index_replace(&root->index, hash->shard, hash->tag, word);
+    }
+    sum_change(root, hash, old, word);
+    return 0;
+}
+
+uint64_t root_delete(struct root *root, const struct outpoint *outpoint,
+                     const struct coin_hash *hash, uint64_t word)
+{
+    struct side_coin *coin = side_find(root, outpoint, hash);
+    uint64_t found = coin ? coin->word : index_find(&root->index, hash->shard, hash->tag);
+
+    if (found == 0 || (word != 0 && word != found))
+        return 0;
+    if (coin)
+        *coin = root->side[--root->side_count];
+    else
+        index_delete(&root->index, hash->shard, hash->tag);
+    sum_change(root, hash, found, 0);
+    return found;
+}
+
+void root_stamp(struct root *root, struct header_node *stamp)
+{
+    for (uint32_t s = 0; s < root->index.shard_count; s++)
+        root->stamps[s] = stamp;
+}
+
+uint64_t root_count(const struct root *root)
+{
+    uint64_t count = root->side_count;
+
+    for (uint32_t s = 0; s < root->index.shard_count; s++)
+        count += root->index.shards[s].count;
+    return count;
+}

@@ -1,0 +1,68 @@
+/* root.h - the coin set after the last folded block, exact although its index knows only tags.
+ *
+ * 1. The index holds at most one coin of each tag. A coin whose tag is taken when it comes is
+ * compared with the one that has it, by reading that one's block; if it is another outpoint, it
+ * goes aside into a small table that holds outpoints in full, and stays there until it is spent.
+ * 2. So a coin is the one aside with its outpoint, or else the one in the index with its tag, or
+ * nowhere. For an outpoint that is known to be a coin, that is exact without any read. Each shard
+ * has a keyed sum over its coins, and the block that it stands at. Thread: the ledger's. */
+#ifndef LEDGER_ROOT_H
+#define LEDGER_ROOT_H
+#include "chain/header_tree.h"
+#include "ledger/coin.h"
+#include "ledger/index.h"
+
+struct side_coin {
+    struct outpoint outpoint;
+    uint32_t shard;
+    uint64_t tag;
+    uint64_t word;
+};
+
+struct root {
+    struct ledger_key key;
+    struct index index;
+    struct side_coin *side; /* in no order */
+    uint32_t side_count, side_capacity;
+    uint64_t *sums;              /* by shard */
+    struct header_node **stamps; /* by shard: its coins are those after this block */
+    int (*outpoint_at)(void *ctx, uint64_t pos, struct outpoint *outpoint);
+    void *ctx;
+    uint64_t tag_reads;
+};
+
+void root_init(struct root *root, const struct ledger_key *key, uint64_t coins_hint,
+               struct header_node *stamp);
+void root_clear(struct root *root);
+/* Empty again, at stamp. */
+void root_reset(struct root *root, struct header_node *stamp);
+
+static inline void root_prefetch(const struct root *root, const struct coin_hash *hash)
+{
+    index_prefetch(&root->index, hash->shard, hash->tag);
+}
+
+/* The word of the coin, or of another one with its tag; is_exact tells. 0: it is not there. */
+uint64_t root_find(const struct root *root, const struct outpoint *outpoint,
+                   const struct coin_hash *hash, bool *is_exact);
+/* The same compared in full: 0 with *word (0: not there), or -errno of outpoint_at. */
+MUST_CHECK int root_find_exact(struct root *root, const struct outpoint *outpoint,
+                               const struct coin_hash *hash, uint64_t *word);
+
+/* 0; -EEXIST when that very coin is there (nothing is changed, or with replace it gets the new word
+ * and the result is 0); or -errno of outpoint_at. */
+MUST_CHECK int root_insert(struct root *root, const struct outpoint *outpoint,
+                           const struct coin_hash *hash, uint64_t word, bool replace);
+/* Loading: a coin that was aside. */
+void root_add_side(struct root *root, const struct outpoint *outpoint, const struct coin_hash *hash,
+                   uint64_t word);
+/* Takes out what root_find finds, if its word is `word`, or whatever it is if that is 0: the word,
+ * or 0. */
+uint64_t root_delete(struct root *root, const struct outpoint *outpoint,
+                     const struct coin_hash *hash, uint64_t word);
+
+/* All shards are now at this block. */
+void root_stamp(struct root *root, struct header_node *stamp);
+
+uint64_t root_count(const struct root *root);
+#endif

@@ -1,0 +1,212 @@
+/* advance.c - which stored block is judged next: those whose parent has a world, read back from blocks.bin where they
+ * are not in memory; ahead of need along the chain with the most work; after a step back of the root if that branches
+ * off below it. */
+#include "pipeline/engine_private.h"
+
+#include "base/hex.h"
+#include <stdlib.h>
+
+#define READ_AHEAD 128 /* blocks being read back at once */
+
+void push_ready(struct engine *engine, struct header_node *node)
+{
+    if (engine->ready_count == engine->ready_capacity) {
+        engine->ready_capacity = engine->ready_capacity ? engine->ready_capacity * 2 : 64;
+        engine->ready = xrealloc(engine->ready, engine->ready_capacity * sizeof *engine->ready);
+    }
+    engine->ready[engine->ready_count++] = node;
+}
+
+void push_children(struct engine *engine, const struct header_node *node)
+{
+    struct header_node *child = NULL;
+
+    while ((child = header_tree_next_at_height(engine->tree, node->height + 1, child)))
+        if (child->prev == node && node_has(child, HEADER_HAS_BLOCK))
+            push_ready(engine, child);
+}
+
+/* Starts reading a block back. False: no credit now. */
+static bool read_back(struct engine *engine, struct header_node *node)
+{
+    enum reserve how = engine->read_count == 0 ? RESERVE_URGENT : RESERVE_TRY;
+
+    if (engine->read_count >= READ_AHEAD)
+        return false;
+    struct block_job *job = pipeline_reserve(&engine->pipeline, node->size, how);
+    if (!job)
+        return false;
+    job->state = JOB_READING;
+    job->node = node;
+    job->pos = node->pos;
+    job->is_stored = true;
+    node_work(engine, node)->job = job;
+    engine->job_count++;
+    engine->read_count++;
+    job->read_task = (struct disk_task){.kind = TASK_READ_BLOCK, .job = job};
+    pipeline_task(&engine->pipeline, &job->read_task);
+    return true;
+}
+
+/* True if the node is dealt with, for now or for good; false: try again when something has become free. */
+static bool advance_node(struct engine *engine, struct header_node *node)
+{
+    struct node_work *work = node_work(engine, node);
+
+    if (work->world || header_is_invalid(node) || !node_has(node, HEADER_HAS_BLOCK) ||
+        !node_work(engine, node->prev)->world)
+        return true;
+    if (!work->job)
+        return read_back(engine, node);
+    return work->job->state != JOB_WAITING || connect_job(engine, work->job);
+}
+
+/* Oldest first; what cannot go on yet stays, in order. Connecting may add to the end of the list. */
+static void advance_ready(struct engine *engine)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < engine->ready_count; i++) {
+        struct header_node *node = engine->ready[i];
+        if (!advance_node(engine, node))
+            engine->ready[kept++] = node;
+    }
+    engine->ready_count = kept;
+}
+
+/* The last block on the way to the target that has a world. */
+static struct header_node *find_frontier(struct engine *engine)
+{
+    struct header_node *node = engine->frontier;
+
+    if (!node || !node_work(engine, node)->world || !header_is_ancestor(node, engine->target))
+        node = world_node(ledger_root(engine->ledger));
+    while (node->height < engine->target->height) {
+        struct header_node *next = header_ancestor(engine->target, node->height + 1);
+        if (!node_work(engine, next)->world)
+            break;
+        node = next;
+    }
+    return node;
+}
+
+static void read_ahead(struct engine *engine)
+{
+    struct header_node *node = engine->frontier;
+
+    for (int i = 0; i < READ_AHEAD && node->height < engine->target->height; i++) {
+        node = header_ancestor(engine->target, node->height + 1);
+        if (!node_work(engine, node)->job && !read_back(engine, node))
+            return;
+    }
+}
+
+static struct undo_words *find_undo(struct engine *engine, const struct header_node *node)
+{
+    for (size_t i = 0; i < UNDO_BLOCKS; i++)
+        if (engine->undo[i].node == node)
+            return &engine->undo[i];
+    return NULL;
+}
+
+/* One step back; 0, -ENOENT without undo words, or an error. */
+static int unfold(struct engine *engine, struct header_node *root)
+{
+    struct undo_words *undo = find_undo(engine, root);
+    struct arena arena;
+    struct block block;
+
+    if (!undo)
+        return -ENOENT;
+    arena_init(&arena, SIZE_MAX);
+    uint8_t *raw = arena_alloc(&arena, root->size);
+    int error = read_bytes(engine, root->pos, raw, root->size);
+    if (error == 0 && !block_parse(&block, (struct bytes){raw, root->size}, &arena, true))
+        error = -EBADMSG;
+    if (error == 0) {
+        struct coin_hash *inputs = arena_array(&arena, block.input_count, sizeof *inputs);
+        struct coin_hash *outputs = arena_array(&arena, block.output_count, sizeof *outputs);
+        uint32_t *checks = arena_array(&arena, block.output_count, sizeof *checks);
+        struct ledger_block lb = {
+            .block = &block, .pos = root->pos, .inputs = inputs, .outputs = outputs, .checks = checks};
+
+        lb.bip30 = block_is_bip30_repeat(&root->hash, root->height) ? BIP30_OVERWRITE : BIP30_ENFORCED;
+        coin_hash_block(&engine->key, &block, inputs, outputs, checks);
+        error = ledger_unfold(engine->ledger, &lb, undo->words, undo->count);
+    }
+    arena_clear(&arena);
+    if (error == 0) {
+        free(undo->words);
+        *undo = (struct undo_words){.node = NULL};
+    }
+    return error;
+}
+
+static void drop_all_worlds(struct engine *engine)
+{
+    struct header_node *root = world_node(ledger_root(engine->ledger));
+    struct world_info infos[1024];
+    size_t count = ledger_worlds(engine->ledger, infos, ARRAY_COUNT(infos));
+
+    for (size_t i = 0; i < count; i++) {
+        struct world *world = node_work(engine, infos[i].node)->world;
+        if (infos[i].node != root && world && infos[i].parent_node == root)
+            world_drop(engine->ledger, world);
+    }
+}
+
+/* All worlds but the root's are gone: the jobs that no worker has end here; their blocks are read again when it is
+ * their turn. */
+static void end_orphaned_jobs(struct engine *engine)
+{
+    for (uint32_t i = 0; i < header_tree_count(engine->tree); i++) {
+        struct block_job *job = node_work(engine, header_tree_at(engine->tree, i))->job;
+        if (job && (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
+            finish_stored(engine, job);
+    }
+}
+
+void rewind_root(struct engine *engine, struct header_node *to)
+{
+    struct header_node *root = world_node(ledger_root(engine->ledger));
+    int error = 0;
+
+    engine_log(engine, ENGINE_LOG_INFO, "stepping the coin set back from height %d to %d", root->height, to->height);
+    drop_all_worlds(engine);
+    node_work(engine, root)->world = NULL;
+    while (root != to && (error = unfold(engine, root)) == 0)
+        root = root->prev;
+    if (error < 0) {
+        engine_log(engine, ENGINE_LOG_WARNING, "no way back at height %d (%s): the coin set is rebuilt from blocks.bin",
+                   root->height, strerror(-error));
+        ledger_free(engine->ledger);
+        root = header_tree_at(engine->tree, 0);
+        engine->ledger = new_ledger(engine, root);
+    }
+    node_work(engine, root)->world = ledger_root(engine->ledger);
+    engine->frontier = root;
+    end_orphaned_jobs(engine);
+    set_tip(engine, root);
+    push_children(engine, root);
+}
+
+void advance(struct engine *engine)
+{
+    if (engine->is_failed || !engine->target)
+        return;
+    if (!header_is_ancestor(world_node(ledger_root(engine->ledger)), engine->target) &&
+        is_better(engine->target, engine->tip))
+        rewind_root(engine, header_fork_point(world_node(ledger_root(engine->ledger)), engine->target));
+    advance_ready(engine);
+    if (header_is_ancestor(world_node(ledger_root(engine->ledger)), engine->target)) {
+        engine->frontier = find_frontier(engine);
+        read_ahead(engine);
+    }
+    fold_worlds(engine);
+    residents_evict(engine, engine->config.resident_limit);
+}
+
+bool is_idle(const struct engine *engine)
+{
+    return engine->is_failed || (engine->job_count == 0 && engine->ready_count == 0);
+}

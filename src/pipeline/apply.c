@@ -1,0 +1,303 @@
+/* apply.c - the apply stage: a checked block is verified once all before it are; the tip follows the most work; the
+ * root follows the tip. A block that failed is judged again on the plain path before it is marked. */
+#include "pipeline/engine_private.h"
+
+#include "base/hex.h"
+#include <stdlib.h>
+
+#define UNSYNCED_MAX 64 /* blocks that wait above the horizon before a sync is asked for */
+
+void set_tip(struct engine *engine, struct header_node *tip)
+{
+    if (tip == engine->tip)
+        return;
+    engine->tip = tip;
+    if (!atomic_load(&engine->is_synced) && chain_is_synced(engine->params, tip, engine_now(engine))) {
+        atomic_store(&engine->is_synced, true);
+        engine_log(engine, ENGINE_LOG_INFO, "synced at height %d", tip->height);
+    }
+    if (engine->config.events.tip)
+        engine->config.events.tip(engine->config.events.context, tip);
+}
+
+/* The best verified block that has a world: there is always one, the root. */
+static struct header_node *best_world(struct engine *engine)
+{
+    struct world_info infos[1024];
+    size_t count = ledger_worlds(engine->ledger, infos, ARRAY_COUNT(infos));
+    struct header_node *best = world_node(ledger_root(engine->ledger));
+
+    for (size_t i = 0; i < count; i++)
+        if (node_has(infos[i].node, HEADER_VERIFIED) && !header_is_invalid(infos[i].node) &&
+            is_better(infos[i].node, best))
+            best = infos[i].node;
+    return best;
+}
+
+/* A world and its job part: the job gives up as soon as the workers hand it back. */
+void world_dropped(void *context, struct world *world, void *user)
+{
+    struct engine *engine = context;
+    struct block_job *job = user;
+
+    node_work(engine, world_node(world))->world = NULL;
+    if (!job)
+        return;
+    job->world = NULL;
+    atomic_store_explicit(&job->is_dropped, 1, memory_order_relaxed);
+}
+
+static void give_up(struct engine *engine, struct block_job *job)
+{
+    if (header_is_invalid(job->node))
+        finish_job(engine, job, BAD_PREVBLK, SCRIPT_OK);
+    else
+        finish_stored(engine, job);
+}
+
+/* Ends the jobs of node's descendants that no worker has: their parent will not get a world. */
+void drop_descendants(struct engine *engine, struct header_node *node)
+{
+    struct header_node *next = node;
+
+    while ((next = header_tree_next_descendant(engine->tree, node, next))) {
+        struct block_job *job = node_work(engine, next)->job;
+
+        if (job && (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
+            give_up(engine, job);
+    }
+}
+
+/* Takes away node's world with those above it, and the jobs that hang on them. */
+static void drop_world(struct engine *engine, struct header_node *node)
+{
+    struct world *world = node_work(engine, node)->world;
+
+    if (world && world_parent(world))
+        world_drop(engine->ledger, world);
+    drop_descendants(engine, node);
+}
+
+void mark_invalid(struct engine *engine, struct header_node *node, enum verdict verdict)
+{
+    struct header_node *best = header_tree_best(engine->tree);
+    char hash[65];
+
+    hash_to_hex(hash, node->hash.bytes);
+    engine_log(engine, ENGINE_LOG_WARNING, "block %s (height %d) is invalid: %s", hash, node->height,
+               verdict_text(verdict));
+    pthread_mutex_lock(&engine->tree_mutex);
+    header_tree_mark_invalid(engine->tree, node, verdict);
+    pthread_mutex_unlock(&engine->tree_mutex);
+    record_block(engine, node);
+    if (header_is_ancestor(node, world_node(ledger_root(engine->ledger))))
+        rewind_root(engine, node->prev);
+    else
+        drop_world(engine, node);
+    find_target(engine);
+    set_tip(engine, best_world(engine));
+    if (header_tree_best(engine->tree) != best && engine->config.events.headers)
+        engine->config.events.headers(engine->config.events.context, header_tree_best(engine->tree));
+}
+
+void reconsider(struct engine *engine, struct header_node *node)
+{
+    pthread_mutex_lock(&engine->tree_mutex);
+    header_tree_reconsider(engine->tree, node);
+    pthread_mutex_unlock(&engine->tree_mutex);
+    for (uint32_t i = 0; i < header_tree_count(engine->tree); i++) {
+        struct header_node *other = header_tree_at(engine->tree, i);
+        if (header_is_ancestor(other, node) || header_is_ancestor(node, other))
+            record_block(engine, other);
+    }
+    find_target(engine);
+    for (uint32_t i = 0; i < header_tree_count(engine->tree); i++) {
+        struct header_node *other = header_tree_at(engine->tree, i);
+        if (node_work(engine, other)->world)
+            push_children(engine, other);
+    }
+    set_tip(engine, best_world(engine));
+}
+
+/* All its checks passed, all before it is verified, and its bytes are where others may read them. */
+static bool can_settle(const struct block_job *job)
+{
+    return job && job->state == JOB_PASSED && !job->is_append_pending && node_has(job->node->prev, HEADER_VERIFIED);
+}
+
+static void settle(struct engine *engine, struct block_job *job);
+
+/* What waited for node to be verified. */
+static void settle_children(struct engine *engine, struct header_node *node)
+{
+    struct header_node *child = NULL;
+
+    while ((child = header_tree_next_at_height(engine->tree, node->height + 1, child))) {
+        struct block_job *job = child->prev == node ? node_work(engine, child)->job : NULL;
+
+        if (can_settle(job))
+            settle(engine, job);
+        else if (job && job->state == JOB_FAILED)
+            failed_job(engine, job);
+    }
+}
+
+/* The block is verified, and so is all before it. */
+static void settle(struct engine *engine, struct block_job *job)
+{
+    struct header_node *node = job->node;
+
+    /* A row of blocks that waited for one: settled here one after the other, not each inside the last. */
+    while (job) {
+        bool was_verified = node_has(node, HEADER_VERIFIED);
+
+        pthread_mutex_lock(&engine->tree_mutex);
+        node->status |= HEADER_VERIFIED;
+        node->tx_count = job->block.tx_count;
+        node->chain_tx_count = node->prev->chain_tx_count ? node->prev->chain_tx_count + node->tx_count : 0;
+        pthread_mutex_unlock(&engine->tree_mutex);
+        if (!was_verified)
+            record_block(engine, node);
+        world_set_user(job->world, NULL);
+        engine->blocks_done++;
+        engine->bytes_done += job->raw.size;
+        engine->inputs_done += job->block.input_count - 1;
+        if (is_better(node, engine->tip))
+            set_tip(engine, node);
+        finish_job(engine, job, VALID, SCRIPT_OK);
+
+        struct header_node *child = NULL, *only = NULL;
+        size_t count = 0;
+        while ((child = header_tree_next_at_height(engine->tree, node->height + 1, child)))
+            if (child->prev == node && node_work(engine, child)->job) {
+                only = child;
+                count++;
+            }
+        job = count == 1 ? node_work(engine, only)->job : NULL;
+        if (!can_settle(job))
+            job = NULL;
+        if (!job)
+            settle_children(engine, node);
+        node = only;
+    }
+}
+
+void failed_job(struct engine *engine, struct block_job *job)
+{
+    struct header_node *node = job->node;
+    enum verdict verdict;
+    enum script_error script_error;
+    char hash[65];
+
+    job->state = JOB_FAILED;
+    if (!node_has(node->prev, HEADER_VERIFIED))
+        return;
+    hash_to_hex(hash, node->hash.bytes);
+    int error = judge_block(engine, node, job->raw, &verdict, &script_error);
+    if (error == -EBADMSG) {
+        engine_fail(engine, ENGINE_CORRUPT, "a block that %s spends from is damaged in blocks.bin", hash);
+        finish_stored(engine, job);
+    } else if (error < 0) {
+        engine_fail(engine, ENGINE_DISK, "reading blocks.bin failed: %s", strerror(-error));
+        finish_stored(engine, job);
+    } else if (verdict == VALID) {
+        engine_fail(engine, ENGINE_CORRUPT,
+                    "block %s (height %d) failed (%s), but passes when checked plainly: the coin index or the memory is "
+                    "damaged. Move ledger/ away to have it rebuilt, and test the memory.",
+                    hash, node->height, verdict_text(job->verdict));
+        finish_stored(engine, job);
+    } else {
+        finish_job(engine, job, verdict, script_error);
+        mark_invalid(engine, node, verdict);
+    }
+}
+
+void checked_job(struct engine *engine, struct block_job *job)
+{
+    struct header_node *node = job->node;
+
+    if (atomic_load_explicit(&job->is_dropped, memory_order_relaxed)) {
+        give_up(engine, job);
+        return;
+    }
+    if (job->read_error && job->read_error != -EBADMSG) {
+        engine_fail(engine, ENGINE_DISK, "reading blocks.bin failed: %s", strerror(-job->read_error));
+        return;
+    }
+    if (atomic_load_explicit(&job->script_failed, memory_order_relaxed))
+        job->verdict = BLOCK_SCRIPT_VERIFY_FLAG_FAILED;
+    if (job->verdict != VALID) {
+        world_set_user(job->world, NULL);
+        world_drop(engine->ledger, job->world);
+        job->world = NULL;
+        drop_descendants(engine, node);
+        failed_job(engine, job);
+        return;
+    }
+    job->state = JOB_PASSED;
+    if (can_settle(job))
+        settle(engine, job);
+}
+
+void appended_job(struct engine *engine, struct block_job *job)
+{
+    job->is_append_pending = false;
+    if (job->state == JOB_DONE)
+        reap_job(engine, job);
+    else if (can_settle(job))
+        settle(engine, job);
+}
+
+static void keep_undo(struct engine *engine, struct header_node *node, uint64_t *words, uint32_t count)
+{
+    struct undo_words *undo = &engine->undo[engine->undo_next++ % UNDO_BLOCKS];
+
+    free(undo->words);
+    *undo = (struct undo_words){node, words, count};
+}
+
+/* What branched off below the new root has lost its world: jobs that still hang on it end. */
+static void drop_stale_forks(struct engine *engine, struct header_node *old, struct header_node *root)
+{
+    struct header_node *child = NULL;
+
+    while ((child = header_tree_next_at_height(engine->tree, root->height, child)))
+        if (child != root && child->prev == old) {
+            struct block_job *job = node_work(engine, child)->job;
+            if (job && (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
+                give_up(engine, job);
+            drop_descendants(engine, child);
+        }
+}
+
+/* The root moves along the verified chain to the tip, never past a block that is not durable. */
+void fold_worlds(struct engine *engine)
+{
+    struct world *tip = node_work(engine, engine->tip)->world;
+    struct world *world;
+
+    while (!engine->is_failed && (world = ledger_to_fold(engine->ledger, tip))) {
+        struct header_node *node = world_node(world);
+        struct header_node *old = world_node(ledger_root(engine->ledger));
+
+        if (node->pos + node->size > engine->synced_end) {
+            if (engine->tip->height - node->height > engine->config.horizon + UNSYNCED_MAX && !engine->is_sync_asked) {
+                engine->is_sync_asked = true;
+                disk_thread_sync(engine->disk_thread);
+            }
+            return;
+        }
+        uint32_t count = world_undo_count(world);
+        uint64_t *words = xmalloc(count * sizeof *words);
+        node_work(engine, old)->world = NULL;
+        int error = ledger_fold(engine->ledger, world, words);
+        if (error < 0) {
+            free(words);
+            engine_fail(engine, error == -EBADMSG ? ENGINE_CORRUPT : ENGINE_DISK, "folding block %d failed: %s",
+                        node->height, strerror(-error));
+            return;
+        }
+        keep_undo(engine, node, words, count);
+        drop_stale_forks(engine, old, node);
+    }
+}

@@ -1,0 +1,178 @@
+/* engine_private.h - what the files of the ledger thread share: engine.c (the loop), accept.c, connect.c, apply.c,
+ * advance.c, judge.c, start.c, query.c and audit.c. Everything here is the ledger thread's unless it says otherwise. */
+#ifndef PIPELINE_ENGINE_PRIVATE_H
+#define PIPELINE_ENGINE_PRIVATE_H
+#include "base/random.h"
+#include "chain/header_rules.h"
+#include "pipeline/disk_thread.h"
+#include "pipeline/engine.h"
+
+#define UNDO_BLOCKS 2016
+
+/* A block whose bytes stay in memory after its job, for the prevouts of later blocks. */
+struct resident {
+    struct resident *newer;
+    struct header_node *node;
+    uint8_t *buffer;
+    size_t size;
+    struct block_job *job; /* whose block it is, while that is under way */
+    uint64_t serial; /* in the limbo: jobs connected up to here may still read it */
+};
+
+struct resident_list {
+    struct resident *oldest, **newest;
+    size_t size;
+};
+
+struct undo_words {
+    struct header_node *node; /* the folded block */
+    uint64_t *words;
+    uint32_t count;
+};
+
+struct engine {
+    struct engine_config config;
+    char *directory;
+    struct params params_copy;
+    const struct params *params;
+    int lock;
+    struct pipeline pipeline;
+    struct disk_thread *disk_thread;
+    struct disk *disk; /* the disk thread's while that runs */
+    struct disk_file *blocks, *metadata, *blocks_random;
+    uint32_t magic;
+
+    struct disk *sync_disk; /* the ledger thread's own plain reads (judge, equal tags) */
+    struct disk_file *sync_blocks;
+
+    pthread_t thread;
+    bool has_threads, has_pipeline;
+    _Atomic bool is_stopping;
+    bool is_failed; /* no more writing: an error was reported */
+    enum engine_error error;
+    char error_text[DISK_WHY_SIZE];
+
+    /* the jobs thread: long commands */
+    pthread_t jobs_thread;
+    struct mpmc jobs_ring;
+    struct waiter jobs_waiter;
+    _Atomic bool is_cancelled; /* of the long command at work */
+    struct disk *jobs_disk;
+    struct disk_file *jobs_blocks;
+
+    pthread_mutex_t tree_mutex; /* the ledger thread holds it to change the tree, others to read it */
+    struct header_tree *tree;
+    struct ledger_key key;
+    struct ledger *ledger;
+    uint64_t checkpoint_sequence; /* of the last whole one, 0 for none */
+    struct block_table *table;
+    uint64_t blocks_end; /* where the next record begins */
+    uint64_t synced_end;
+    bool is_sync_asked;
+    uint64_t next_sequence;
+
+    struct header_node *tip;    /* best verified block; its world exists */
+    struct header_node *target; /* most work of those whose blocks are all stored, not invalid */
+    struct header_node *frontier; /* on the target's chain: all up to it have worlds */
+    _Atomic int64_t mocktime;
+    _Atomic bool is_synced;
+    const char *script_reason; /* why scripts are checked; NULL: they are assumed valid */
+    bool has_script_reason;
+
+    struct block_job *oldest, *newest; /* connected jobs by serial */
+    uint64_t serial;
+    uint32_t job_count; /* jobs the ledger thread has: parsing not counted */
+    uint32_t read_count; /* jobs being read back */
+
+    struct resident_list residents, limbo;
+
+    struct header_node **ready; /* stored blocks whose parent has a world, and that have none */
+    size_t ready_count, ready_capacity;
+
+    struct undo_words undo[UNDO_BLOCKS];
+    size_t undo_next; /* ring */
+
+    struct command *idle_commands;
+    _Atomic uint32_t command_count; /* posted and not done: bounded by COMMAND_MAX */
+
+    pthread_mutex_t snapshot_mutex;
+    struct engine_snapshot snapshot;
+    uint64_t blocks_done, bytes_done, inputs_done;
+};
+
+__attribute__((format(printf, 3, 4))) void engine_log(struct engine *engine, enum engine_log_level level,
+                                                      const char *format, ...);
+/* The node must stop: told once. */
+__attribute__((format(printf, 3, 4))) void engine_fail(struct engine *engine, enum engine_error error,
+                                                       const char *format, ...);
+
+static inline struct node_work *node_work(struct engine *engine, const struct header_node *node)
+{
+    return work_of(&engine->pipeline, node);
+}
+
+static inline bool node_has(const struct header_node *node, unsigned status)
+{
+    return (node->status & status) == status;
+}
+void node_set(struct engine *engine, struct header_node *node, unsigned status);
+
+/* accept.c: a parsed job: header, context rules, store. */
+void accept_job(struct engine *engine, struct block_job *job);
+/* A block is stored at node->pos: its order, its descendants', and the target. */
+void link_block(struct engine *engine, struct header_node *node);
+void find_target(struct engine *engine);
+void record_block(struct engine *engine, const struct header_node *node);
+/* Ends a job with a verdict, or stored only; frees it when its append is written. */
+void finish_job(struct engine *engine, struct block_job *job, enum verdict verdict, enum script_error script_error);
+void finish_stored(struct engine *engine, struct block_job *job);
+void reap_job(struct engine *engine, struct block_job *job);
+
+/* A stored block turned out rotten: it counts as missing, and so does all after it. */
+void lose_block(struct engine *engine, struct header_node *node);
+
+/* connect.c */
+/* The job's parent has a world: makes the job's. False: no slot is free, the job waits. */
+bool connect_job(struct engine *engine, struct block_job *job);
+void residents_evict(struct engine *engine, size_t limit);
+
+/* apply.c */
+void checked_job(struct engine *engine, struct block_job *job);
+void appended_job(struct engine *engine, struct block_job *job);
+void failed_job(struct engine *engine, struct block_job *job);
+void fold_worlds(struct engine *engine);
+/* Marks for good: after judge_block, context rules, or by the operator. */
+void mark_invalid(struct engine *engine, struct header_node *node, enum verdict verdict);
+/* Ends the jobs of node's descendants that no worker has: their parent will not get a world. */
+void drop_descendants(struct engine *engine, struct header_node *node);
+void reconsider(struct engine *engine, struct header_node *node);
+void world_dropped(void *context, struct world *world, void *user);
+bool is_better(const struct header_node *a, const struct header_node *b);
+void set_tip(struct engine *engine, struct header_node *tip);
+
+/* advance.c: starts whatever stored blocks can be judged now. */
+void advance(struct engine *engine);
+bool is_idle(const struct engine *engine);
+void push_ready(struct engine *engine, struct header_node *node);
+void push_children(struct engine *engine, const struct header_node *node);
+/* Steps the root back to node, an ancestor of its block, or to the genesis block if that is not possible. */
+void rewind_root(struct engine *engine, struct header_node *node);
+
+/* judge.c: one thread, no caches, outpoints compared with their funding blocks. The parent has a world and its chain
+ * is verified. 0 with the verdict, or -errno, or -EBADMSG (a funding block is damaged). */
+MUST_CHECK int judge_block(struct engine *engine, const struct header_node *node, struct bytes raw,
+                           enum verdict *verdict, enum script_error *script_error);
+/* ledger_config's. */
+int outpoint_at(void *context, uint64_t pos, struct outpoint *outpoint);
+/* Reads size bytes at pos of blocks.bin on the ledger thread: 0 or -errno. */
+MUST_CHECK int read_bytes(struct engine *engine, uint64_t pos, void *out, size_t size);
+
+/* engine.c */
+void start_threads(struct engine *engine);
+void stop_threads(struct engine *engine);
+/* Ends a command that was posted: for those whose run set is_pending. */
+void finish_command(struct engine *engine, struct command *command);
+
+/* start.c */
+struct ledger *new_ledger(struct engine *engine, struct header_node *root);
+#endif

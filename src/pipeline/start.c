@@ -1,0 +1,624 @@
+/* start.c - from a base directory to a running engine, and back.
+ *
+ * The order at start: lock, blocks.bin and its genesis record, metadata, the gaps that metadata leaves (scanned), the
+ * header tree, the last checkpoint, threads; what came after the checkpoint is read back like any stored block.
+ * At the end: threads, blocks.bin, metadata, checkpoint. */
+#include "pipeline/engine_private.h"
+
+#include "base/clock.h"
+#include "base/hex.h"
+#include "ledger/checkpoint.h"
+#include "pipeline/order.h"
+#include "store/lock.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define DISK_DEPTH   256
+#define SHARD_COUNT  512
+#define WORLD_SLOTS  1024
+#define PROGRESS_S   5
+#define TIME_ANY     ((int64_t)UINT32_MAX) /* stored headers were judged before: the clock has no say */
+#define TIP_NAME     "tip"
+#define TIP_NEW_NAME "tip.new"
+
+/* What a start works with and throws away. */
+struct start {
+    struct engine *engine;
+    struct disk *disk; /* the starting thread's */
+    struct disk_file *blocks, *metadata;
+    uint64_t blocks_size;
+    struct metadata data;
+    uint64_t metadata_end;
+    char *text;
+    size_t text_size;
+    size_t scanned_count;
+    uint64_t progress_us;
+};
+
+__attribute__((format(printf, 3, 4))) static enum engine_error refuse(struct start *start, enum engine_error error,
+                                                                      const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(start->text, start->text_size, format, arguments);
+    va_end(arguments);
+    return error;
+}
+
+static enum engine_error refuse_errno(struct start *start, const char *what, int error)
+{
+    enum engine_error kind = error == -EIO || error == -ENOSPC ? ENGINE_DISK : ENGINE_DIRECTORY;
+    const char *remedy = error == -ENOSPC ? "; make room on the disk"
+                         : error == -EACCES || error == -EROFS || error == -EPERM
+                             ? "; give this user the right to write there, or choose another with -b"
+                             : "";
+
+    return refuse(start, kind, "%s in %s: %s%s", what, start->engine->directory, strerror(-error), remedy);
+}
+
+static int open_ring(void *context, struct disk **disk, unsigned depth)
+{
+    struct engine *engine = context;
+
+    return depth > 1 ? disk_open_ring(disk, engine->directory, depth, engine->config.uring_without, engine->error_text)
+                     : disk_open_plain(disk, engine->directory);
+}
+
+static int open_disk(struct engine *engine, struct disk **disk, unsigned depth)
+{
+    return engine->config.open_disk(engine->config.open_disk_context, disk, depth);
+}
+
+static int make_directories(const char *path)
+{
+    char *copy = strdup(path);
+    int error = 0;
+
+    for (char *p = copy + 1; error == 0 && *p; p++)
+        if (*p == '/') {
+            *p = 0;
+            if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+                error = -errno;
+            *p = '/';
+        }
+    if (error == 0 && mkdir(copy, 0755) < 0 && errno != EEXIST)
+        error = -errno;
+    free(copy);
+    return error;
+}
+
+static enum engine_error take_directory(struct start *start)
+{
+    struct engine *engine = start->engine;
+    int error;
+
+    if (!engine->config.has_lock) {
+        error = make_directories(engine->directory);
+        if (error < 0)
+            return refuse_errno(start, "the base directory cannot be made", error);
+        engine->lock = lock_take(engine->directory, start->text, start->text_size);
+        if (engine->lock < 0)
+            return engine->lock == -EWOULDBLOCK ? ENGINE_LOCKED : ENGINE_DIRECTORY;
+    }
+    error = open_disk(engine, &engine->disk, DISK_DEPTH);
+    if (error < 0)
+        return refuse(start, ENGINE_URING, "%s", engine->error_text);
+    if ((error = open_disk(engine, &start->disk, 1)) < 0 || (error = open_disk(engine, &engine->sync_disk, 1)) < 0 ||
+        (error = open_disk(engine, &engine->jobs_disk, 1)) < 0)
+        return refuse_errno(start, "no access", error);
+    return ENGINE_OK;
+}
+
+/* A new file gets the genesis block as its first record; another's file is not touched. */
+static enum engine_error open_blocks(struct start *start)
+{
+    struct engine *engine = start->engine;
+    const struct params *params = engine->params;
+    unsigned flags = DISK_OPEN_WRITE | DISK_OPEN_CREATE;
+    int error = disk_file_open(start->disk, &start->blocks, BLOCKS_NAME, flags);
+
+    if (error == 0)
+        error = disk_file_size(start->blocks, &start->blocks_size);
+    if (error < 0)
+        return refuse_errno(start, "blocks.bin cannot be opened", error);
+    if (start->blocks_size < RECORD_HEADER_SIZE + params->genesis_size) {
+        uint8_t record[RECORD_HEADER_SIZE + PARAMS_GENESIS_SIZE_MAX];
+        uint8_t old[sizeof record];
+        size_t size = RECORD_HEADER_SIZE + params->genesis_size;
+
+        record_header_write(record, engine->magic, params->genesis_size);
+        memcpy(record + RECORD_HEADER_SIZE, params->genesis_block, params->genesis_size);
+        /* What is left of a first start that was cut off may be completed; anything else is somebody's. */
+        error = disk_read_sync(start->disk, start->blocks, old, start->blocks_size, 0);
+        for (size_t i = 0; error == 0 && i < start->blocks_size; i++)
+            if (old[i] != record[i] && old[i] != 0)
+                return refuse(start, ENGINE_DIRECTORY, "%s/blocks.bin is not a block file of chain %s",
+                              engine->directory, params->name);
+        if (error == 0)
+            error = disk_write_sync(start->disk, start->blocks, record, size, 0);
+        if (error == 0)
+            error = disk_sync(start->disk, start->blocks);
+        if (error == 0)
+            error = disk_sync_dir(start->disk, ".");
+        if (error < 0)
+            return refuse_errno(start, "blocks.bin cannot be written", error);
+        start->blocks_size = size;
+    }
+    return ENGINE_OK;
+}
+
+static enum engine_error check_first_record(struct start *start)
+{
+    struct engine *engine = start->engine;
+    struct scanner scanner;
+    struct record record;
+    char what[160];
+
+    scanner_init(&scanner, start->disk, start->blocks, engine->magic, 0, start->blocks_size);
+    enum scan_result result = scanner_next(&scanner, &record);
+    bool is_genesis = result == SCAN_RECORD && record.size == engine->params->genesis_size &&
+                      memcmp(record.data.data, engine->params->genesis_block, record.size) == 0;
+    scan_describe(what, sizeof what, result, &scanner);
+    scanner_clear(&scanner);
+    if (is_genesis || start->data.count)
+        return ENGINE_OK;
+    return refuse(start, ENGINE_DIRECTORY, "%s/blocks.bin does not begin with the genesis block of chain %s%s%s",
+                  engine->directory, engine->params->name, result == SCAN_RECORD ? "" : ": ",
+                  result == SCAN_RECORD ? "" : what);
+}
+
+/* Everything that the bytes alone can say. */
+static bool record_is_whole(struct engine *engine, const struct record *record, struct arena *arena,
+                            struct metadata_record *out)
+{
+    struct block block;
+    struct block_facts facts;
+    uint8_t digest[32];
+    bool is_genesis = record->pos <= RECORD_HEADER_SIZE;
+
+    arena_reset(arena, SIZE_MAX);
+    if (!block_parse(&block, record->data, arena, true))
+        return false;
+    if (!is_genesis && block_check(engine->params, &block, arena, &facts) != VALID)
+        return false;
+    if (!is_genesis && facts.commitment != COMMITMENT_MATCHES && facts.has_witness)
+        return false;
+    *out = (struct metadata_record){
+        .hash = block.hash, .header = block.header, .pos = record->pos, .size = record->size, .mark = MARK_NONE};
+    sha256d_once(digest, record->data.data, record->data.size);
+    memcpy(out->checksum, digest, sizeof out->checksum);
+    return true;
+}
+
+static void show_scan(struct start *start, uint64_t at)
+{
+    uint64_t now = clock_monotonic_us();
+
+    if (now - start->progress_us < PROGRESS_S * 1000000)
+        return;
+    start->progress_us = now;
+    engine_log(start->engine, ENGINE_LOG_INFO, "reading blocks.bin: %llu of %llu MB (%llu %%)",
+               (unsigned long long)(at / 1000000), (unsigned long long)(start->blocks_size / 1000000),
+               (unsigned long long)(at * 100 / (start->blocks_size ? start->blocks_size : 1)));
+}
+
+/* Scans one part that no metadata covers. *good_end is the end of the last whole record. */
+static enum engine_error scan_gap(struct start *start, uint64_t from, uint64_t to, uint64_t *good_end)
+{
+    struct engine *engine = start->engine;
+    struct scanner scanner;
+    struct record record;
+    struct metadata_record item;
+    struct arena arena;
+    enum scan_result result;
+    char what[160];
+
+    arena_init(&arena, SIZE_MAX);
+    scanner_init(&scanner, start->disk, start->blocks, engine->magic, from, to);
+    *good_end = from;
+    while ((result = scanner_next(&scanner, &record)) == SCAN_RECORD) {
+        if (!record_is_whole(engine, &record, &arena, &item)) {
+            engine_log(engine, ENGINE_LOG_WARNING, "blocks.bin: the block at byte %llu is damaged",
+                       (unsigned long long)record.pos);
+            if (record.pos >= start->data.synced_end)
+                break;
+        } else {
+            metadata_add(&start->data, &item);
+            start->scanned_count++;
+        }
+        *good_end = record_end(record.pos, record.size);
+        show_scan(start, *good_end);
+    }
+    scan_describe(what, sizeof what, result, &scanner);
+    int error = scanner.error;
+    scanner_clear(&scanner);
+    arena_clear(&arena);
+    if (result == SCAN_READ_ERROR)
+        return refuse_errno(start, "blocks.bin cannot be read", error < 0 ? error : -error);
+    if (result != SCAN_END && result != SCAN_RECORD)
+        engine_log(engine, ENGINE_LOG_WARNING, "blocks.bin: %s", what);
+    return ENGINE_OK;
+}
+
+/* Behind the last synced position the file is cut at the first record that is not whole; before it never. */
+static enum engine_error cut_blocks(struct start *start, uint64_t end)
+{
+    if (end >= start->blocks_size || end < start->data.synced_end)
+        return ENGINE_OK;
+    engine_log(start->engine, ENGINE_LOG_WARNING, "blocks.bin: cut from %llu to %llu bytes",
+               (unsigned long long)start->blocks_size, (unsigned long long)end);
+    int error = disk_truncate(start->blocks, end);
+    if (error == 0)
+        error = disk_sync(start->disk, start->blocks);
+    if (error < 0)
+        return refuse_errno(start, "blocks.bin cannot be cut", error);
+    start->blocks_size = end;
+    return ENGINE_OK;
+}
+
+static enum engine_error load_metadata(struct start *start)
+{
+    struct engine *engine = start->engine;
+    uint64_t gap_start, gap_end, end = start->blocks_size, from = 0;
+    int error = metadata_load(&start->data, start->disk, engine->magic, start->blocks_size);
+
+    if (error < 0)
+        return refuse_errno(start, "metadata.bin cannot be read", error);
+    size_t known_count = start->data.count;
+    enum engine_error refused = check_first_record(start);
+    start->progress_us = clock_monotonic_us();
+    while (refused == ENGINE_OK && metadata_next_gap(&start->data, from, start->blocks_size, &gap_start, &gap_end)) {
+        uint64_t good_end;
+
+        refused = scan_gap(start, gap_start, gap_end, &good_end);
+        if (gap_end >= start->data.synced_end && good_end < gap_end)
+            end = good_end > start->data.synced_end ? good_end : start->data.synced_end;
+        from = gap_end;
+    }
+    if (refused == ENGINE_OK)
+        refused = cut_blocks(start, end);
+    if (refused != ENGINE_OK)
+        return refused;
+    engine_log(engine, ENGINE_LOG_INFO, "metadata: %zu blocks known, %zu scanned in blocks.bin", known_count,
+               start->scanned_count);
+    error = disk_sync(start->disk, start->blocks);
+    if (error == 0) {
+        start->data.synced_end = start->blocks_size;
+        error = metadata_open(&start->data, start->disk, engine->magic, &start->metadata,
+                              &start->metadata_end);
+    }
+    if (error < 0)
+        return refuse_errno(start, "metadata.bin cannot be written", error);
+    return ENGINE_OK;
+}
+
+static bool tree_knows(void *context, const struct block_hash *hash)
+{
+    struct start *start = context;
+
+    return header_tree_find(start->engine->tree, hash) != NULL;
+}
+
+static bool insert_item(void *context, size_t index)
+{
+    struct start *start = context;
+    struct engine *engine = start->engine;
+    const struct metadata_record *record = &start->data.records[index];
+    struct header_node *node;
+    bool is_new;
+
+    header_accept(engine->tree, engine->params, &record->header, TIME_ANY, &node, &is_new);
+    if (!node || node_has(node, HEADER_HAS_BLOCK))
+        return false;
+    node->pos = record->pos;
+    node->size = record->size;
+    memcpy(&node->checksum, record->checksum, sizeof node->checksum);
+    node->status |= HEADER_HAS_BLOCK;
+    if (record->mark == MARK_VALID && (!node->prev || node_has(node->prev, HEADER_VERIFIED)))
+        node->status |= HEADER_VERIFIED;
+    return true;
+}
+
+/* Marks come after all headers are in: a header after a marked one would be refused. */
+static void apply_marks(struct start *start)
+{
+    for (size_t i = 0; i < start->data.count; i++) {
+        const struct metadata_record *record = &start->data.records[i];
+        struct header_node *node = header_tree_find(start->engine->tree, &record->hash);
+
+        if (node && node->prev && record->mark == MARK_INVALID && record->reason < VERDICT_COUNT &&
+            verdict_marks(record->reason))
+            header_tree_mark_invalid(start->engine->tree, node, record->reason);
+    }
+}
+
+static int read_tip(struct start *start, struct block_hash *hash)
+{
+    struct disk_file *file;
+    int error = disk_file_open(start->disk, &file, TIP_NAME, 0);
+
+    if (error < 0)
+        return error;
+    error = disk_read_sync(start->disk, file, hash, sizeof *hash, 0);
+    disk_file_close(file);
+    return error;
+}
+
+/* The tip of the last run, which wins ties; lost in a crash, then the order in the file decides. */
+static int write_tip(struct engine *engine, struct disk *disk)
+{
+    struct disk_file *file;
+    int error = disk_file_open(disk, &file, TIP_NEW_NAME, DISK_OPEN_WRITE | DISK_OPEN_CREATE | DISK_OPEN_TRUNCATE);
+
+    if (error < 0)
+        return error;
+    error = disk_write_sync(disk, file, &engine->tip->hash, sizeof engine->tip->hash, 0);
+    if (error == 0)
+        error = disk_sync(disk, file);
+    disk_file_close(file);
+    if (error == 0)
+        error = disk_rename(disk, TIP_NEW_NAME, TIP_NAME);
+    return error ? error : disk_sync_dir(disk, ".");
+}
+
+static void link_all(struct start *start)
+{
+    struct engine *engine = start->engine;
+    struct block_hash tip_hash;
+    struct header_node *tip =
+        read_tip(start, &tip_hash) == 0 ? header_tree_find(engine->tree, &tip_hash) : NULL;
+
+    /* The old tip's chain first, so that it has the lowest numbers. */
+    for (int32_t height = 0; tip && height <= tip->height; height++) {
+        struct header_node *node = header_ancestor(tip, height);
+        if (!node_has(node, HEADER_HAS_BLOCK))
+            break;
+        node->sequence = ++engine->next_sequence;
+    }
+    for (size_t i = 0; i < start->data.count; i++) {
+        struct header_node *node = header_tree_find(engine->tree, &start->data.records[i].hash);
+        if (node && node_has(node, HEADER_HAS_BLOCK))
+            link_block(engine, node);
+    }
+    find_target(engine);
+}
+
+static enum engine_error fill_tree(struct start *start)
+{
+    struct engine *engine = start->engine;
+    struct siphash_key key;
+    struct ordered_item *items = xcalloc(start->data.count, sizeof *items);
+
+    random_bytes(&key, sizeof key);
+    engine->tree = header_tree_new(engine->params, key);
+    engine->table = block_table_new(NODE_MAX);
+    header_tree_at(engine->tree, 0)->status |= HEADER_VERIFIED;
+    for (size_t i = 0; i < start->data.count; i++)
+        items[i] = (struct ordered_item){start->data.records[i].hash, start->data.records[i].header.prev_hash};
+    size_t count = order_visit(items, start->data.count, tree_knows, insert_item, start);
+    free(items);
+    if (count < start->data.count)
+        engine_log(engine, ENGINE_LOG_WARNING, "blocks.bin: %zu blocks have no known parent", start->data.count - count);
+    apply_marks(start);
+    for (size_t i = 0; i < start->data.count; i++) {
+        const struct metadata_record *record = &start->data.records[i];
+        struct header_node *node = header_tree_find(engine->tree, &record->hash);
+
+        if (node && node->pos == record->pos && !block_table_append(engine->table, record->pos, record->size, node))
+            return refuse(start, ENGINE_DIRECTORY, "blocks.bin has more than %u blocks", NODE_MAX);
+    }
+    link_all(start);
+    return ENGINE_OK;
+}
+
+struct ledger *new_ledger(struct engine *engine, struct header_node *root)
+{
+    struct ledger_config config = {.key = engine->key,
+                                   .world_slots = WORLD_SLOTS,
+                                   .horizon = engine->config.horizon,
+                                   .outpoint_at = outpoint_at,
+                                   .dropped = world_dropped,
+                                   .ctx = engine};
+
+    return ledger_new(&config, root);
+}
+
+static struct header_node *node_of(void *context, int32_t height, const struct block_hash *hash)
+{
+    struct engine *engine = context;
+    struct header_node *node = header_tree_find(engine->tree, hash);
+
+    return node && node->height == height && node_has(node, HEADER_HAS_BLOCK) && !header_is_invalid(node) &&
+                   node->sequence
+               ? node
+               : NULL;
+}
+
+static enum engine_error load_ledger(struct start *start)
+{
+    struct engine *engine = start->engine;
+    struct checkpoint_loaded loaded = {.sequence = 0};
+    uint8_t secret[LEDGER_KEY_SIZE];
+    int error = checkpoint_key_load(start->disk, secret);
+
+    if (error == -ENOENT || error == -EILSEQ) {
+        if (error == -EILSEQ)
+            engine_log(engine, ENGINE_LOG_WARNING, "ledger/key is damaged: the coin set is rebuilt from blocks.bin");
+        random_bytes(secret, sizeof secret);
+        error = checkpoint_key_save(start->disk, secret);
+    }
+    if (error < 0)
+        return refuse_errno(start, "ledger/key cannot be used", error);
+    ledger_key_init(&engine->key, secret, engine->config.tag_bits, SHARD_COUNT);
+    engine->ledger = new_ledger(engine, header_tree_at(engine->tree, 0));
+    error = checkpoint_load(start->disk, engine->ledger, engine->magic, node_of, engine, &loaded);
+    if (error < 0 && error != -ENOENT)
+        return refuse_errno(start, "the checkpoint cannot be read", error);
+    if (loaded.refused_count)
+        engine_log(engine, ENGINE_LOG_WARNING, "%u checkpoint%s refused: %s", loaded.refused_count,
+                   loaded.refused_count > 1 ? "s" : "", loaded.refused);
+    engine->checkpoint_sequence = loaded.sequence;
+
+    struct header_node *root = world_node(ledger_root(engine->ledger));
+    for (struct header_node *node = root; node && !node_has(node, HEADER_VERIFIED); node = node->prev)
+        node->status |= HEADER_VERIFIED;
+    engine_log(engine, ENGINE_LOG_INFO, "ledger: %llu coins at height %d%s",
+               (unsigned long long)ledger_stats(engine->ledger).root_coins, root->height,
+               error == -ENOENT && start->data.count > 1 ? ", no checkpoint: replaying blocks.bin" : "");
+    engine->tip = root;
+    return ENGINE_OK;
+}
+
+/* The files again, on the disks of the threads that will use them. */
+static enum engine_error open_files(struct start *start)
+{
+    struct engine *engine = start->engine;
+    int error = disk_file_open(engine->disk, &engine->blocks, BLOCKS_NAME, DISK_OPEN_WRITE);
+
+    if (error == 0)
+        error = disk_file_open(engine->disk, &engine->blocks_random, BLOCKS_NAME, DISK_OPEN_RANDOM);
+    if (error == 0)
+        error = disk_file_open(engine->disk, &engine->metadata, METADATA_NAME, DISK_OPEN_WRITE);
+    if (error == 0)
+        error = disk_file_open(engine->sync_disk, &engine->sync_blocks, BLOCKS_NAME, DISK_OPEN_RANDOM);
+    if (error == 0)
+        error = disk_file_open(engine->jobs_disk, &engine->jobs_blocks, BLOCKS_NAME, 0);
+    return error < 0 ? refuse_errno(start, "files cannot be opened", error) : ENGINE_OK;
+}
+
+static void start_pipeline(struct start *start)
+{
+    struct engine *engine = start->engine;
+
+    engine->blocks_end = engine->synced_end = start->blocks_size;
+    engine->residents.newest = &engine->residents.oldest;
+    engine->limbo.newest = &engine->limbo.oldest;
+    pipeline_init(&engine->pipeline, engine->params, &engine->key, engine->table, engine->config.worker_count,
+                  engine->config.in_flight_limit);
+    engine->pipeline.disk = engine->disk;
+    engine->has_pipeline = true;
+    node_work(engine, engine->tip)->world = ledger_root(engine->ledger);
+    struct disk_thread_setup setup = {.pipeline = &engine->pipeline,
+                                      .blocks = engine->blocks,
+                                      .metadata = engine->metadata,
+                                      .blocks_random = engine->blocks_random,
+                                      .magic = engine->magic,
+                                      .blocks_end = engine->blocks_end,
+                                      .synced_end = engine->synced_end,
+                                      .metadata_end = start->metadata_end};
+    engine->disk_thread = disk_thread_start(&setup);
+    start_threads(engine);
+}
+
+static enum engine_error run_start(struct start *start)
+{
+    static enum engine_error (*const steps[])(struct start *) = {take_directory, open_blocks, load_metadata,
+                                                                 fill_tree,      load_ledger, open_files};
+
+    for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
+        enum engine_error error = steps[i](start);
+        if (error != ENGINE_OK)
+            return error;
+    }
+    start_pipeline(start);
+    return ENGINE_OK;
+}
+
+static void free_residents(struct engine *engine)
+{
+    for (struct resident *resident = engine->residents.oldest; resident; resident = resident->newer)
+        resident->job = NULL;
+    engine->oldest = NULL;
+    residents_evict(engine, 0);
+}
+
+static void free_engine(struct engine *engine)
+{
+    if (engine->has_pipeline) {
+        free_residents(engine);
+        pipeline_clear(&engine->pipeline);
+        mpmc_clear(&engine->jobs_ring);
+    }
+    for (size_t i = 0; i < UNDO_BLOCKS; i++)
+        free(engine->undo[i].words);
+    if (engine->ledger)
+        ledger_free(engine->ledger);
+    if (engine->tree)
+        header_tree_free(engine->tree);
+    if (engine->table)
+        block_table_free(engine->table);
+    struct disk *disks[] = {engine->disk, engine->sync_disk, engine->jobs_disk};
+    for (size_t i = 0; i < ARRAY_COUNT(disks); i++)
+        if (disks[i])
+            disk_close(disks[i]);
+    if (engine->lock >= 0)
+        lock_release(engine->lock);
+    pthread_mutex_destroy(&engine->tree_mutex);
+    pthread_mutex_destroy(&engine->snapshot_mutex);
+    free(engine->ready);
+    free(engine->directory);
+    free(engine);
+}
+
+enum engine_error engine_open(struct engine **out, const struct engine_config *config, char *text, size_t text_size)
+{
+    struct engine *engine = xcalloc(1, sizeof *engine);
+    struct start start = {.engine = engine, .text = text, .text_size = text_size};
+
+    engine->config = *config;
+    engine->params = config->params;
+    engine->magic = le32_read(config->params->magic);
+    engine->directory = strdup(config->directory);
+    engine->lock = -1;
+    if (!engine->config.open_disk) {
+        engine->config.open_disk = open_ring;
+        engine->config.open_disk_context = engine;
+    }
+    if (!engine->config.tag_bits)
+        engine->config.tag_bits = 64;
+    pthread_mutex_init(&engine->tree_mutex, NULL);
+    pthread_mutex_init(&engine->snapshot_mutex, NULL);
+    mpmc_init(&engine->jobs_ring, COMMAND_MAX);
+
+    enum engine_error error = run_start(&start);
+    metadata_clear(&start.data);
+    if (start.disk)
+        disk_close(start.disk);
+    if (error == ENGINE_OK)
+        *out = engine;
+    else
+        free_engine(engine);
+    return error;
+}
+
+static void save(struct engine *engine)
+{
+    struct disk *disk;
+    int error = open_disk(engine, &disk, 1);
+
+    if (error == 0) {
+        error = checkpoint_save(disk, engine->ledger, engine->magic, &engine->checkpoint_sequence);
+        if (error == 0)
+            error = write_tip(engine, disk);
+        disk_close(disk);
+    }
+    if (error < 0)
+        engine_fail(engine, ENGINE_DISK, "saving the ledger in %s failed: %s", engine->directory, strerror(-error));
+}
+
+enum engine_error engine_close(struct engine *engine, char *text, size_t text_size)
+{
+    stop_threads(engine);
+    int error = disk_thread_stop(engine->disk_thread);
+    if (error < 0)
+        engine_fail(engine, ENGINE_DISK, "writing to %s failed: %s", engine->directory, strerror(-error));
+    if (!engine->is_failed)
+        save(engine);
+    enum engine_error result = engine->error;
+    snprintf(text, text_size, "%s", engine->error_text);
+    free_engine(engine);
+    return result;
+}

@@ -1,0 +1,386 @@
+/* The ledger beside plain lists of coins, a list a block: random chains with forks, refused blocks,
+ * drops, folds and steps back, with tags so short that they collide all the time, and with real
+ * ones. */
+#include "ledger_model.h"
+
+#define LIVE_MAX    1100
+#define HISTORY_MAX 40
+
+struct run {
+    struct sim sim;
+    struct ledger *ledger;
+    struct sim_block *live[LIVE_MAX]; /* with a world above the root */
+    uint32_t live_count;
+    struct sim_block *history[HISTORY_MAX]; /* folded; the last is the root */
+    uint32_t history_count;
+    uint32_t connected, refused, unfolded;
+};
+
+static void on_dropped(void *ctx, struct world *world, void *user)
+{
+    struct sim_block *b = user;
+
+    (void)ctx;
+    ck_assert_ptr_eq(b->world, world);
+    ck_assert_ptr_nonnull(b->prev->world); /* children go first */
+    b->world = NULL;
+}
+
+static struct sim_block *root_of(const struct run *run)
+{
+    return run->history[run->history_count - 1];
+}
+
+static void run_init(struct run *run, uint64_t seed, unsigned tag_bits, uint32_t shard_count,
+                     uint32_t world_slots, int32_t horizon)
+{
+    *run = (struct run){0};
+    sim_init(&run->sim, seed, tag_bits, shard_count);
+
+    struct ledger_config config = sim_config(&run->sim, world_slots, horizon);
+    config.dropped = on_dropped;
+    run->history[run->history_count++] = sim_genesis();
+    run->ledger = ledger_new(&config, &root_of(run)->node);
+    root_of(run)->world = ledger_root(run->ledger);
+}
+
+static void run_clear(struct run *run)
+{
+    for (uint32_t i = 0; i < run->live_count; i++)
+        sim_block_free(run->live[i]);
+    for (uint32_t i = 0; i < run->history_count; i++)
+        sim_block_free(run->history[i]);
+    ledger_free(run->ledger);
+    sim_clear(&run->sim);
+}
+
+/* Forgets the blocks whose worlds are gone. */
+static void purge(struct run *run)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < run->live_count; i++) {
+        if (run->live[i]->world)
+            run->live[kept++] = run->live[i];
+        else
+            sim_block_free(run->live[i]);
+    }
+    run->live_count = kept;
+}
+
+static struct sim_block *any_block(struct run *run)
+{
+    uint64_t i = prng_below(&run->sim.prng, run->live_count + 1);
+
+    return i < run->live_count ? run->live[i] : root_of(run);
+}
+
+static struct sim_block *highest(const struct run *run)
+{
+    struct sim_block *best = root_of(run);
+
+    for (uint32_t i = 0; i < run->live_count; i++)
+        if (run->live[i]->node.height > best->node.height)
+            best = run->live[i];
+    return best;
+}
+
+static bool connect(struct run *run, struct sim_block *prev, unsigned bad_percent)
+{
+    struct sim_block *b = sim_block_new(&run->sim, prev, bad_percent);
+
+    if (!sim_connect(&run->sim, run->ledger, b)) {
+        ck_assert_ptr_null(b->world);
+        sim_block_free(b);
+        run->refused++;
+        return false;
+    }
+    run->live[run->live_count++] = b;
+    run->connected++;
+    return true;
+}
+
+static void fold(struct run *run, struct sim_block *tip)
+{
+    struct sim_block *b = tip;
+
+    while (b->prev != root_of(run))
+        b = b->prev;
+    root_of(run)->world = ledger_root(run->ledger);
+    sim_fold(&run->sim, run->ledger, b);
+    ck_assert_ptr_eq(ledger_root(run->ledger), b->world);
+
+    for (uint32_t i = 0; i < run->live_count; i++)
+        if (run->live[i] == b)
+            run->live[i] = run->live[--run->live_count];
+    purge(run);
+    if (run->history_count == HISTORY_MAX) {
+        sim_block_free(run->history[0]);
+        memmove(run->history, run->history + 1, (HISTORY_MAX - 1) * sizeof(struct sim_block *));
+        run->history_count--;
+    }
+    root_of(run)->world = NULL;
+    run->history[run->history_count++] = b;
+}
+
+static void drop(struct run *run, struct sim_block *b)
+{
+    world_drop(run->ledger, b->world);
+    purge(run);
+}
+
+/* The coins before b: those after it, less its outputs, plus what it took. */
+static struct coin_set set_before(const struct sim_block *b)
+{
+    struct coin_set set = set_copy(&b->after);
+
+    for (uint32_t t = 0; t < b->block.tx_count; t++) {
+        for (uint32_t i = 0; i < b->block.txs[t].output_count; i++) {
+            struct outpoint outpoint = {b->block.txs[t].txid, i};
+            set_remove(&set, &outpoint, NULL);
+        }
+    }
+    for (uint32_t k = 0; k < b->input_count; k++)
+        if (b->undo[k] != 0)
+            set_add(&set, &b->prevouts[k]);
+    return set;
+}
+
+static void unfold(struct run *run)
+{
+    struct sim_block *b = root_of(run);
+
+    sim_load(&run->sim, b);
+    ck_assert_int_eq(ledger_unfold(run->ledger, &b->lb, b->undo, b->input_count), 0);
+    struct coin_set before = set_before(b);
+    for (uint32_t i = 0; i < before.count; i++) /* without what b replaced */
+        ck_assert_ptr_nonnull(set_find(&b->prev->after, &before.coins[i].outpoint));
+    free(b->prev->after.coins);
+    b->prev->after = before;
+    b->world = NULL;
+    run->history_count--;
+    root_of(run)->world = ledger_root(run->ledger);
+    ck_assert_ptr_eq(world_node(ledger_root(run->ledger)), &root_of(run)->node);
+    run->unfolded++;
+}
+
+static void replay(struct run *run, struct sim_block *b)
+{
+    uint64_t *undo = xcalloc(b->input_count, sizeof *undo);
+
+    sim_load(&run->sim, b);
+    judge(b);
+    ck_assert_int_eq(b->expected.verdict, CONNECT_OK);
+    ck_assert_int_eq(ledger_replay(run->ledger, &b->lb, &b->node, undo), 0);
+    if (b->input_count > 0)
+        ck_assert_mem_eq(undo, b->undo, b->input_count * sizeof *undo);
+    free(undo);
+    root_of(run)->world = NULL;
+    run->history[run->history_count++] = b;
+    b->world = ledger_root(run->ledger);
+}
+
+static void step_back(struct run *run)
+{
+    struct sim_block *gone[HISTORY_MAX];
+    uint32_t count = 0, wanted = 1 + (uint32_t)prng_below(&run->sim.prng, 10);
+
+    while (run->live_count > 0)
+        drop(run, run->live[0]);
+    for (; count < wanted && run->history_count > 1; count++) {
+        gone[count] = root_of(run);
+        unfold(run);
+        sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
+    }
+    while (count > 0 && prng_below(&run->sim.prng, 4) > 0)
+        replay(run, gone[--count]);
+    sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
+    while (count > 0)
+        sim_block_free(gone[--count]);
+}
+
+static void find(struct run *run)
+{
+    const struct sim_block *b = any_block(run);
+    struct outpoint outpoint = any_outpoint(&run->sim);
+    const struct coin *coin = set_find(&b->after, &outpoint);
+    struct coin_ref ref;
+
+    ck_assert_int_eq(world_find_exact(run->ledger, b->world, &outpoint, &ref), coin != NULL);
+    if (coin)
+        ck_assert_uint_eq(ref.pos, coin->pos);
+
+    bool is_found = world_find(run->ledger, b->world, &outpoint, &ref);
+    if (coin) {
+        ck_assert(is_found);
+        ck_assert_uint_eq(coin_word(ref.pos, ref.is_coinbase, ref.check),
+                          sim_word(&run->sim, coin));
+    } else if (is_found) { /* one with an equal tag, which only the check tells */
+        ck_assert(!ref.is_exact);
+        ck_assert(!outpoint_equal(&sim_output_at(&run->sim, ref.pos)->outpoint, &outpoint));
+    }
+}
+
+static void random_step(struct run *run)
+{
+    struct prng *prng = &run->sim.prng;
+    uint64_t die = prng_below(prng, 1000);
+
+    if (die < 400) {
+        find(run);
+    } else if (die < 850) {
+        struct sim_block *prev = prng_below(prng, 10) < 6 ? highest(run) : any_block(run);
+        if (ledger_free_slots(run->ledger) > 0)
+            connect(run, prev, prng_below(prng, 2) ? 0 : 15);
+        else if (prng_below(prng, 2))
+            drop(run, run->live[prng_below(prng, run->live_count)]);
+        else
+            fold(run, highest(run));
+    } else if (die < 870 && run->live_count > 0) {
+        drop(run, run->live[prng_below(prng, run->live_count)]);
+    } else if (die < 970 && run->live_count > 0) {
+        struct sim_block *tip = prng_below(prng, 4) ? highest(run) : any_block(run);
+        if (tip != root_of(run))
+            fold(run, tip);
+    } else if (die < 990) {
+        const struct sim_block *b = any_block(run);
+        sim_check_set(&run->sim, run->ledger, b->world, &b->after);
+    } else if (die < 993) {
+        step_back(run);
+    }
+}
+
+static void run_model(unsigned tag_bits, uint32_t shard_count)
+{
+    uint64_t seed = env_number("CAESURE_SEED", 20260822);
+    uint64_t steps = env_number("CAESURE_STEPS", 25000);
+    uint64_t side_max = 0;
+    struct run *run = xmalloc(sizeof *run);
+
+    run_init(run, seed, tag_bits, shard_count, 24, 6);
+    for (uint64_t i = 0; i < steps; i++) {
+        random_step(run);
+        struct ledger_stats stats = ledger_stats(run->ledger);
+        side_max = stats.side_coins > side_max ? stats.side_coins : side_max;
+        ck_assert_uint_eq(stats.worlds, run->live_count + 1);
+        ck_assert_uint_eq(stats.root_coins, root_of(run)->after.count);
+    }
+    printf("%u-bit tags, seed %llu: %llu steps, %u blocks, %u refused, %u steps back, %llu reads "
+           "for equal tags, %llu coins aside\n",
+           tag_bits, (unsigned long long)seed, (unsigned long long)steps, run->connected,
+           run->refused, run->unfolded, (unsigned long long)ledger_stats(run->ledger).tag_reads,
+           (unsigned long long)side_max);
+    ck_assert_uint_gt(run->refused, steps / 50);
+    ck_assert_uint_gt(run->unfolded, steps / 500);
+    if (tag_bits == 12)
+        ck_assert_uint_gt(side_max, 10);
+    else
+        ck_assert_uint_eq(side_max, 0);
+    run_clear(run);
+    free(run);
+}
+
+START_TEST(random_worlds_with_12_bit_tags_equal_plain_sets)
+{
+    run_model(12, 1);
+}
+END_TEST
+
+START_TEST(random_worlds_with_64_bit_tags_equal_plain_sets)
+{
+    run_model(64, 512);
+}
+END_TEST
+
+START_TEST(a_thousand_worlds_deep)
+{
+    struct run *run = xmalloc(sizeof *run);
+
+    run_init(run, 7, 12, 4, 1024, 512);
+    while (run->live_count < 1000)
+        connect(run, highest(run), 0);
+    struct sim_block *tip = highest(run);
+    ck_assert_int_eq(tip->node.height, 1000);
+    for (uint32_t i = 0; i < 1000; i += 111)
+        sim_check_set(&run->sim, run->ledger, run->live[i]->world, &run->live[i]->after);
+    for (int i = 0; i < 3000; i++)
+        find(run);
+    ck_assert_ptr_nonnull(ledger_to_fold(run->ledger, tip->world));
+    while (ledger_to_fold(run->ledger, tip->world))
+        fold(run, tip);
+    ck_assert_int_eq(root_of(run)->node.height, 1000 - 512);
+    sim_check_set(&run->sim, run->ledger, tip->world, &tip->after);
+    sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
+    run_clear(run);
+    free(run);
+}
+END_TEST
+
+START_TEST(a_freed_slot_shows_nothing_of_its_last_world)
+{
+    struct run *run = xmalloc(sizeof *run);
+
+    run_init(run, 8, 64, 4, 4, 1);
+    for (int i = 0; i < 200; i++) {
+        while (ledger_free_slots(run->ledger) > 0)
+            connect(run, any_block(run), 0);
+        struct header_node next = {.prev = &root_of(run)->node};
+        ck_assert_ptr_null(world_extend(run->ledger, ledger_root(run->ledger), &next));
+        for (uint32_t k = 0; k < run->live_count; k++)
+            sim_check_set(&run->sim, run->ledger, run->live[k]->world, &run->live[k]->after);
+        if (i % 3 == 0)
+            drop(run, run->live[0]);
+        else
+            fold(run, highest(run));
+    }
+    run_clear(run);
+    free(run);
+}
+END_TEST
+
+START_TEST(the_step_back_refuses_words_that_do_not_fit)
+{
+    for (int kind = 0; kind < 3; kind++) {
+        struct run *run = xmalloc(sizeof *run);
+
+        run_init(run, 9, 64, 4, 8, 1);
+        struct sim_block *b;
+        do { /* until a block takes something out of the root */
+            while (!connect(run, root_of(run), 0))
+                continue;
+            b = highest(run);
+            fold(run, b);
+        } while (b->input_count == 0 || b->undo[0] == 0 || b->undo[b->input_count - 1] == 0);
+        sim_load(&run->sim, b);
+        if (kind == 0)
+            b->undo[0] = 0;
+        if (kind == 1)
+            b->undo[b->input_count - 1] = (uint64_t)1 << COIN_POS_BITS;
+        ck_assert_int_eq(
+            ledger_unfold(run->ledger, &b->lb, b->undo, b->input_count - (kind == 2 ? 1 : 0)),
+            -EILSEQ);
+        run_clear(run);
+        free(run);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("ledger");
+    TCase *tcase = tcase_create("ledger");
+
+    tcase_set_timeout(tcase, 0);
+    tcase_add_test(tcase, random_worlds_with_12_bit_tags_equal_plain_sets);
+    tcase_add_test(tcase, random_worlds_with_64_bit_tags_equal_plain_sets);
+    tcase_add_test(tcase, a_thousand_worlds_deep);
+    tcase_add_test(tcase, a_freed_slot_shows_nothing_of_its_last_world);
+    tcase_add_test(tcase, the_step_back_refuses_words_that_do_not_fit);
+    suite_add_tcase(suite, tcase);
+
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
