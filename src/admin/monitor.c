@@ -70,6 +70,7 @@ static void request_free(struct request *request)
         request->next->prev = request->prev;
     monitor->request_count--;
     text_clear(&request->public.answer);
+    free(request->public.memory);
     free(request);
 }
 
@@ -221,7 +222,7 @@ static void run_line(struct client *client, const char *line, size_t size)
     } else if (*public->argument && !*command->usage) {
         monitor_error(public, "%s takes no argument", command->name);
     } else {
-        command->run(monitor->options.context, public);
+        command->run(monitor->options.context, command, public);
     }
 }
 

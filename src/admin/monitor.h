@@ -17,6 +17,7 @@ struct monitor;
 struct monitor_request {
     char *argument;     /* what follows the command's name, without blanks around it; never NULL */
     struct text answer; /* to be filled: lines; the empty line is added */
+    void *memory;       /* the handler's, freed with the request; NULL at first */
 };
 
 struct monitor_command {
@@ -24,7 +25,9 @@ struct monitor_command {
     const char *usage; /* the arguments, "" for none: a command without is refused with some */
     const char *help;  /* one line */
     /* Begins to answer; monitor_answer must follow once, now or later. */
-    void (*run)(void *context, struct monitor_request *request);
+    void (*run)(void *context, const struct monitor_command *command,
+                struct monitor_request *request);
+    const void *data; /* run's */
 };
 
 struct monitor_options {

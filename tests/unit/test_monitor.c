@@ -24,16 +24,20 @@ static struct sockaddr_un addr = {.sun_family = AF_UNIX};
 static struct monitor_request *hanging[HANG_MAX];
 static _Atomic int hanging_count; /* the reactor writes, the test reads */
 
-static void run_echo(void *context, struct monitor_request *request)
+static void run_echo(void *context, const struct monitor_command *command,
+                     struct monitor_request *request)
 {
     ck_assert_ptr_eq(context, &addr);
+    ck_assert_ptr_eq(command->data, temp_dir);
+    request->memory = xmalloc(100);
     text_printf(&request->answer, "%s", request->argument);
     monitor_answer(request);
 }
 
-static void run_size(void *context, struct monitor_request *request)
+static void run_size(void *context, const struct monitor_command *command,
+                     struct monitor_request *request)
 {
-    (void)context;
+    (void)context, (void)command;
     text_printf(&request->answer, "%zu\n", strlen(request->argument));
     monitor_answer(request);
 }
@@ -48,53 +52,57 @@ static void *answer_later(void *arg)
     return NULL;
 }
 
-static void run_slow(void *context, struct monitor_request *request)
+static void run_slow(void *context, const struct monitor_command *command,
+                     struct monitor_request *request)
 {
     pthread_t thread;
     pthread_attr_t attr;
 
-    (void)context;
+    (void)context, (void)command;
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_create(&thread, &attr, answer_later, request);
     pthread_attr_destroy(&attr);
 }
 
-static void run_big(void *context, struct monitor_request *request)
+static void run_big(void *context, const struct monitor_command *command,
+                    struct monitor_request *request)
 {
     size_t size = strtoul(request->argument, NULL, 10);
     char *data = xmalloc(size);
 
-    (void)context;
+    (void)context, (void)command;
     memset(data, 'x', size);
     text_append(&request->answer, data, size);
     free(data);
     monitor_answer(request);
 }
 
-static void run_hang(void *context, struct monitor_request *request)
+static void run_hang(void *context, const struct monitor_command *command,
+                     struct monitor_request *request)
 {
     int i = atomic_load_explicit(&hanging_count, memory_order_relaxed);
 
-    (void)context;
+    (void)context, (void)command;
     hanging[i] = request;
     atomic_store_explicit(&hanging_count, i + 1, memory_order_release);
 }
 
-static void run_fail(void *context, struct monitor_request *request)
+static void run_fail(void *context, const struct monitor_command *command,
+                     struct monitor_request *request)
 {
-    (void)context;
+    (void)context, (void)command;
     text_printf(&request->answer, "half an answer\n");
     monitor_error(request, "no %s today", request->argument);
 }
 
 static const struct monitor_command commands[] = {
-    {"echo", "TEXT", "the text again", run_echo},
-    {"size", "TEXT", "how long it is", run_size},
-    {"slow", "TEXT", "the text from another thread", run_slow},
-    {"big", "N", "N bytes", run_big},
-    {"hang", "", "no answer until the test gives one", run_hang},
-    {"fail", "WHAT", "an error", run_fail},
+    {"echo", "TEXT", "the text again", run_echo, temp_dir},
+    {"size", "TEXT", "how long it is", run_size, NULL},
+    {"slow", "TEXT", "the text from another thread", run_slow, NULL},
+    {"big", "N", "N bytes", run_big, NULL},
+    {"hang", "", "no answer until the test gives one", run_hang, NULL},
+    {"fail", "WHAT", "an error", run_fail, NULL},
 };
 
 /* ---- the node's side ---- */
