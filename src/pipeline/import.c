@@ -22,6 +22,7 @@ struct import {
     struct disk_file *file;
 
     struct item *items;
+    struct header_node **nodes; /* of items, once their headers are accepted */
     struct ordered_item *hashes;
     size_t count, capacity;
     uint32_t *order; /* indexes into items */
@@ -169,6 +170,7 @@ static bool accept_headers(struct import *import)
         for (size_t i = 0; i < batch->count && is_good; i++) {
             uint32_t index = import->order[at + i];
 
+            import->nodes[index] = batch->nodes[i];
             if (batch->verdicts[i] == VALID) {
                 import->order[kept++] = index;
                 continue;
@@ -209,7 +211,7 @@ static void block_done(void *context, const struct block_result *block)
 }
 
 /* Pass two: one block. 0 or -errno; -ECANCELED when the engine stops. */
-static int submit_item(struct import *import, const struct item *item)
+static int submit_item(struct import *import, const struct item *item, struct header_node *node)
 {
     struct block_job *job = pipeline_reserve(engine_pipeline(import->engine), item->size, RESERVE_WAIT);
 
@@ -223,6 +225,7 @@ static int submit_item(struct import *import, const struct item *item)
     struct submission *submission = xmalloc(sizeof *submission);
     *submission = (struct submission){import, item->size};
     job->is_requested = true;
+    job->expected = node;
     job->done = block_done;
     job->context = submission;
     import->submitted++;
@@ -238,11 +241,10 @@ static void wait_for_blocks(struct import *import)
     pthread_mutex_unlock(&import->mutex);
 }
 
-static bool has_block(struct import *import, const struct block_hash *hash)
+static bool has_block(struct import *import, const struct header_node *node)
 {
-    struct header_node *node = header_tree_find(engine_lock_tree(import->engine), hash);
-    bool has = node && (node->status & HEADER_HAS_BLOCK);
-
+    engine_lock_tree(import->engine);
+    bool has = node->status & HEADER_HAS_BLOCK;
     engine_unlock_tree(import->engine);
     return has;
 }
@@ -251,10 +253,11 @@ static enum import_error submit_blocks(struct import *import, const char *path, 
 {
     for (size_t i = 0; i < import->order_count; i++) {
         const struct item *item = &import->items[import->order[i]];
+        struct header_node *node = import->nodes[import->order[i]];
 
         if (atomic_load(import->is_stopping))
             return IMPORT_STOPPED;
-        if (has_block(import, &import->hashes[import->order[i]].hash)) {
+        if (has_block(import, node)) {
             pthread_mutex_lock(&import->mutex);
             import->result->duplicate++;
             pthread_mutex_unlock(&import->mutex);
@@ -262,7 +265,7 @@ static enum import_error submit_blocks(struct import *import, const char *path, 
             atomic_fetch_add(&import->progress->done_count, 1);
             continue;
         }
-        int error = submit_item(import, item);
+        int error = submit_item(import, item, node);
         if (error == -ECANCELED)
             return IMPORT_STOPPED;
         if (error < 0) {
@@ -281,6 +284,7 @@ static enum import_error run(struct import *import, const char *path, char *text
     if (scanned != IMPORT_OK && scanned != IMPORT_DAMAGED)
         return scanned;
     import->order = xcalloc(import->count, sizeof *import->order);
+    import->nodes = xcalloc(import->count, sizeof *import->nodes);
     order_visit(import->hashes, import->count, tree_knows, take_order, import);
     import->result->unconnected = import->count - import->order_count;
     if (!accept_headers(import))
@@ -324,6 +328,7 @@ enum import_error import_file(struct engine *engine, const char *path, const _At
     free(import.items);
     free(import.hashes);
     free(import.order);
+    free(import.nodes);
     pthread_mutex_destroy(&import.mutex);
     pthread_cond_destroy(&import.is_done);
     return outcome;
