@@ -21,6 +21,14 @@ const char *text_cstr(const struct text *text)
     return text->data == NULL ? "" : text->data;
 }
 
+void text_shorten(struct text *text, size_t size)
+{
+    assert(size <= text->size);
+    text->size = size;
+    if (text->data != NULL)
+        text->data[size] = '\0';
+}
+
 /* Makes room for size more characters and the zero byte; false if they would pass the limit. */
 static bool reserve(struct text *text, size_t size)
 {

@@ -17,6 +17,9 @@ void text_clear(struct text *text);
 /* The text so far, never NULL. */
 const char *text_cstr(const struct text *text);
 
+/* Forgets all from size on; size is not above text->size. */
+void text_shorten(struct text *text, size_t size);
+
 void text_append(struct text *text, const void *data, size_t size);
 __attribute__((format(printf, 2, 3))) void text_printf(struct text *text, const char *format, ...);
 /* As lower-case hexadecimal digits. */

@@ -12,6 +12,7 @@
 #define SIZE_MIN         200 /* with the tail, a page */
 #define TAIL             16  /* slots behind the last home, at least */
 #define FULL_PERCENT     82  /* grown between blocks */
+#define GROWN_A_STEP     8   /* shards, at most; one in several blocks is the rule */
 #define OVERFULL_PERCENT 90  /* grown at once */
 #define LOADED_PERCENT   78  /* at most, after a load */
 
@@ -206,7 +207,7 @@ uint64_t index_delete(struct index *index, uint32_t shard, uint64_t tag)
     return word;
 }
 
-void index_grow_step(struct index *index)
+static struct index_shard *fullest(const struct index *index)
 {
     struct index_shard *fullest = &index->shards[0];
 
@@ -215,8 +216,17 @@ void index_grow_step(struct index *index)
         if (shard->count * fullest->size > fullest->count * shard->size)
             fullest = shard;
     }
-    if (is_over(fullest, FULL_PERCENT))
-        resize(index, fullest, larger(fullest->size));
+    return fullest;
+}
+
+void index_grow_step(struct index *index)
+{
+    for (int i = 0; i < GROWN_A_STEP; i++) {
+        struct index_shard *shard = fullest(index);
+        if (!is_over(shard, FULL_PERCENT))
+            return;
+        resize(index, shard, larger(shard->size));
+    }
 }
 
 void index_pack(const struct index *index, uint32_t shard, struct index_entry *out)

@@ -59,7 +59,7 @@ void index_replace(struct index *index, uint32_t shard, uint64_t tag, uint64_t w
 /* The word that was there, or 0. */
 uint64_t index_delete(struct index *index, uint32_t shard, uint64_t tag);
 
-/* Grows the fullest shard, if it is due; called between blocks. */
+/* Grows the fullest shards, a few at most, if they are due; called between blocks. */
 void index_grow_step(struct index *index);
 
 /* Copies a shard's entries without the gaps; out has room for its count. */

@@ -23,6 +23,15 @@ void root_clear(struct root *root)
     *root = (struct root){0};
 }
 
+void root_reset(struct root *root, struct header_node *stamp)
+{
+    index_clear(&root->index);
+    index_init(&root->index, root->key.shard_mask + 1, 0);
+    root->side_count = 0;
+    memset(root->sums, 0, root->index.shard_count * sizeof *root->sums);
+    root_stamp(root, stamp);
+}
+
 static struct side_coin *side_find(const struct root *root, const struct outpoint *outpoint,
                                    const struct coin_hash *hash)
 {
@@ -34,8 +43,8 @@ static struct side_coin *side_find(const struct root *root, const struct outpoin
     return NULL;
 }
 
-static void side_add(struct root *root, const struct outpoint *outpoint,
-                     const struct coin_hash *hash, uint64_t word)
+void root_add_side(struct root *root, const struct outpoint *outpoint, const struct coin_hash *hash,
+                   uint64_t word)
 {
     if (root->side_count == root->side_capacity) {
         root->side_capacity = root->side_capacity * 2 + 16;
@@ -95,7 +104,7 @@ int root_insert(struct root *root, const struct outpoint *outpoint, const struct
         if (old != 0 && !replace)
             return -EEXIST;
         if (old == 0)
-            side_add(root, outpoint, hash, word);
+            root_add_side(root, outpoint, hash, word);
         else if (is_exact)
             side_find(root, outpoint, hash)->word = word;
         else

@@ -34,6 +34,8 @@ struct root {
 void root_init(struct root *root, const struct ledger_key *key, uint64_t coins_hint,
                struct header_node *stamp);
 void root_clear(struct root *root);
+/* Empty again, at stamp. */
+void root_reset(struct root *root, struct header_node *stamp);
 
 static inline void root_prefetch(const struct root *root, const struct coin_hash *hash)
 {
@@ -51,6 +53,9 @@ MUST_CHECK int root_find_exact(struct root *root, const struct outpoint *outpoin
  * and the result is 0); or -errno of outpoint_at. */
 MUST_CHECK int root_insert(struct root *root, const struct outpoint *outpoint,
                            const struct coin_hash *hash, uint64_t word, bool replace);
+/* Loading: a coin that was aside. */
+void root_add_side(struct root *root, const struct outpoint *outpoint, const struct coin_hash *hash,
+                   uint64_t word);
 /* Takes out what root_find finds, if its word is `word`, or whatever it is if that is 0: the word,
  * or 0. */
 uint64_t root_delete(struct root *root, const struct outpoint *outpoint,

@@ -201,6 +201,13 @@ static enum verdict accept_header(struct engine *engine, struct block_job *job)
     return verdict;
 }
 
+/* Its bytes are with the workers. A block's submission happens before that of its children, so this cannot be missed:
+ * the ring that brought the child orders it. */
+static bool is_submitted(struct engine *engine, const struct header_node *node)
+{
+    return atomic_load_explicit(&node_work(engine, node)->submitted, memory_order_relaxed) > 0;
+}
+
 /* The parent's world is there, or on its way, or neither. */
 static void connect_or_wait(struct engine *engine, struct block_job *job)
 {
@@ -209,7 +216,7 @@ static void connect_or_wait(struct engine *engine, struct block_job *job)
     job->state = JOB_WAITING;
     if (node_work(engine, prev)->world)
         push_ready(engine, job->node);
-    else if (!node_work(engine, prev)->job)
+    else if (!node_work(engine, prev)->job && !is_submitted(engine, prev))
         finish_stored(engine, job);
 }
 
@@ -257,13 +264,8 @@ static void accept_read(struct engine *engine, struct block_job *job)
         connect_or_wait(engine, job);
 }
 
-void accept_job(struct engine *engine, struct block_job *job)
+static void accept_new(struct engine *engine, struct block_job *job)
 {
-    if (job->is_stored) {
-        accept_read(engine, job);
-        return;
-    }
-    engine->job_count++;
     if (job->verdict != VALID) {
         job->node = NULL;
         finish_job(engine, job, job->verdict, SCRIPT_OK);
@@ -277,7 +279,7 @@ void accept_job(struct engine *engine, struct block_job *job)
         return;
     }
     if (verdict == VALID)
-        verdict = block_check_context(engine->params, &job->facts, job->node->prev, job->block.header.time);
+        verdict = block_check_context(engine->params, &job->facts, job->node->prev);
     if (verdict != VALID) {
         if (verdict_marks(verdict))
             mark_invalid(engine, job->node, verdict);
@@ -292,4 +294,21 @@ void accept_job(struct engine *engine, struct block_job *job)
     }
     link_block(engine, job->node);
     connect_or_wait(engine, job);
+}
+
+void accept_job(struct engine *engine, struct block_job *job)
+{
+    struct header_node *expected = job->expected;
+
+    if (job->is_stored) {
+        accept_read(engine, job);
+        return;
+    }
+    engine->job_count++;
+    if (expected)
+        atomic_fetch_sub_explicit(&node_work(engine, expected)->submitted, 1, memory_order_relaxed);
+    accept_new(engine, job);
+    /* It was not what it should have been: what waited for it is kept by position only. */
+    if (expected && !node_has(expected, HEADER_HAS_BLOCK) && !is_submitted(engine, expected))
+        drop_descendants(engine, expected);
 }

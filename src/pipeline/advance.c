@@ -130,7 +130,7 @@ static int unfold(struct engine *engine, struct header_node *root)
         struct ledger_block lb = {
             .block = &block, .pos = root->pos, .inputs = inputs, .outputs = outputs, .checks = checks};
 
-        lb.bip30 = block_is_bip30_repeat(engine->params, &root->hash, root->height) ? BIP30_OVERWRITE : BIP30_ENFORCED;
+        lb.bip30 = block_is_bip30_repeat(&root->hash, root->height) ? BIP30_OVERWRITE : BIP30_ENFORCED;
         coin_hash_block(&engine->key, &block, inputs, outputs, checks);
         error = ledger_unfold(engine->ledger, &lb, undo->words, undo->count);
     }

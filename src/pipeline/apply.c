@@ -119,6 +119,12 @@ void reconsider(struct engine *engine, struct header_node *node)
     set_tip(engine, best_world(engine));
 }
 
+/* All its checks passed, all before it is verified, and its bytes are where others may read them. */
+static bool can_settle(const struct block_job *job)
+{
+    return job && job->state == JOB_PASSED && !job->is_append_pending && node_has(job->node->prev, HEADER_VERIFIED);
+}
+
 static void settle(struct engine *engine, struct block_job *job);
 
 /* What waited for node to be verified. */
@@ -129,7 +135,7 @@ static void settle_children(struct engine *engine, struct header_node *node)
     while ((child = header_tree_next_at_height(engine->tree, node->height + 1, child))) {
         struct block_job *job = child->prev == node ? node_work(engine, child)->job : NULL;
 
-        if (job && job->state == JOB_PASSED)
+        if (can_settle(job))
             settle(engine, job);
         else if (job && job->state == JOB_FAILED)
             failed_job(engine, job);
@@ -168,7 +174,7 @@ static void settle(struct engine *engine, struct block_job *job)
                 count++;
             }
         job = count == 1 ? node_work(engine, only)->job : NULL;
-        if (job && job->state != JOB_PASSED)
+        if (!can_settle(job))
             job = NULL;
         if (!job)
             settle_children(engine, node);
@@ -229,7 +235,16 @@ void checked_job(struct engine *engine, struct block_job *job)
         return;
     }
     job->state = JOB_PASSED;
-    if (node_has(node->prev, HEADER_VERIFIED))
+    if (can_settle(job))
+        settle(engine, job);
+}
+
+void appended_job(struct engine *engine, struct block_job *job)
+{
+    job->is_append_pending = false;
+    if (job->state == JOB_DONE)
+        reap_job(engine, job);
+    else if (can_settle(job))
         settle(engine, job);
 }
 

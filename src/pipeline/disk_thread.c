@@ -105,9 +105,11 @@ static void start_task(struct disk_thread *thread, struct disk_task *task)
 {
     switch (task->kind) {
     case TASK_APPEND:
+        task->job->append.done = appended;
         writer_append(thread->writer, &task->job->append);
         break;
     case TASK_REPAIR:
+        task->job->append.done = appended;
         writer_repair(thread->writer, &task->job->append);
         break;
     case TASK_PREVOUTS:

@@ -120,8 +120,6 @@ static void read_back_done(struct engine *engine, struct block_job *job)
 
 static void handle(struct engine *engine, struct message *message)
 {
-    struct block_job *job;
-
     switch (message->kind) {
     case MESSAGE_PARSED:
         accept_job(engine, job_of(message, offsetof(struct block_job, message)));
@@ -133,10 +131,7 @@ static void handle(struct engine *engine, struct message *message)
         read_back_done(engine, job_of(message, offsetof(struct block_job, message)));
         break;
     case MESSAGE_APPENDED:
-        job = job_of(message, offsetof(struct block_job, appended_message));
-        job->is_append_pending = false;
-        if (job->state == JOB_DONE)
-            reap_job(engine, job);
+        appended_job(engine, job_of(message, offsetof(struct block_job, appended_message)));
         break;
     case MESSAGE_SYNCED:
         synced(engine);

@@ -138,6 +138,7 @@ void residents_evict(struct engine *engine, size_t limit);
 
 /* apply.c */
 void checked_job(struct engine *engine, struct block_job *job);
+void appended_job(struct engine *engine, struct block_job *job);
 void failed_job(struct engine *engine, struct block_job *job);
 void fold_worlds(struct engine *engine);
 /* Marks for good: after judge_block, context rules, or by the operator. */

@@ -76,7 +76,8 @@ struct block_job {
     struct resident *resident;
     size_t size, capacity;
     size_t credit;
-    struct header_node *node; /* set when the header is known and accepted */
+    struct header_node *expected; /* set by the submitter who knows the header: its children wait for it */
+    struct header_node *node;     /* set when the header is known and accepted */
     uint64_t pos;             /* in blocks.bin; 0: nowhere yet */
     bool is_stored;           /* pos is set, the bytes came from there */
     bool is_requested;

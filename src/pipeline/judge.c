@@ -155,7 +155,7 @@ static int check_bip30(struct judge *judge, enum verdict *verdict)
 {
     const struct params *params = judge->engine->params;
 
-    if (block_is_bip30_repeat(params, &judge->node->hash, judge->node->height) ||
+    if (block_is_bip30_repeat(&judge->node->hash, judge->node->height) ||
         !block_enforces_bip30(params, judge->node))
         return 0;
     for (uint32_t t = 0; t < judge->block.tx_count; t++)
@@ -280,7 +280,7 @@ int judge_block(struct engine *engine, const struct header_node *node, struct by
     else
         *verdict = block_check(engine->params, &judge.block, &judge.arena, &judge.facts);
     if (*verdict == VALID)
-        *verdict = block_check_context(engine->params, &judge.facts, node->prev, node->time);
+        *verdict = block_check_context(engine->params, &judge.facts, node->prev);
     if (*verdict == VALID)
         error = judge_coins(&judge, verdict, script_error);
     arena_clear(&judge.arena);

@@ -40,27 +40,29 @@ size_t order_visit(const struct ordered_item *items, size_t count,
 {
     struct order order;
     uint32_t *queue = xcalloc(count, sizeof *queue);
-    size_t head = 0, tail = 0, visited = 0;
+    bool *is_queued = xcalloc(count, sizeof *is_queued);
+    size_t head = 0, tail = 0;
 
     assert(count < UINT32_MAX);
     fill_buckets(&order, items, count);
     for (size_t i = 0; i < count; i++)
         if (is_known(context, &items[i].prev_hash) || is_known(context, &items[i].hash))
-            queue[tail++] = (uint32_t)i;
+            is_queued[queue[tail++] = (uint32_t)i] = true;
     while (head < tail) {
         uint32_t index = queue[head++];
 
-        visited++;
         if (!visit(context, index))
             continue;
         uint32_t child = order.heads[bucket_of(&order, &items[index].hash)];
         for (; child; child = order.nexts[child - 1])
-            if (block_hash_equal(&items[child - 1].prev_hash, &items[index].hash) &&
-                !is_known(context, &items[child - 1].hash) && tail < count)
+            if (!is_queued[child - 1] && block_hash_equal(&items[child - 1].prev_hash, &items[index].hash)) {
+                is_queued[child - 1] = true;
                 queue[tail++] = child - 1;
+            }
     }
     free(order.heads);
     free(order.nexts);
     free(queue);
-    return visited;
+    free(is_queued);
+    return tail;
 }

@@ -232,6 +232,8 @@ void pipeline_submit(struct block_job *job)
     struct pipeline *pipeline = job->pipeline;
 
     job->state = JOB_PARSING;
+    if (job->expected)
+        atomic_fetch_add_explicit(&work_of(pipeline, job->expected)->submitted, 1, memory_order_relaxed);
     job->raw = (struct bytes){job->buffer, job->size};
     job->submitted_us = clock_monotonic_us();
     bool is_pushed = mpmc_push(&pipeline->parse_ring, job);

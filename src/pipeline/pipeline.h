@@ -20,6 +20,7 @@
 /* The work in hand on a header, by its index: what does not belong in the tree. */
 struct node_work {
     struct world *world;              /* ledger thread */
+    _Atomic uint32_t submitted;       /* jobs that expect this block and are not back from parse */
     struct block_job *job;            /* ledger thread: the job that has this block in hand */
     _Atomic(const uint8_t *) resident; /* ledger thread writes, workers read: the block's bytes while in memory.
                                         * Pairs release with acquire: the bytes are whole when seen. */
@@ -92,7 +93,7 @@ enum reserve {
 struct block_job *pipeline_reserve(struct pipeline *pipeline, size_t size, enum reserve how);
 /* Corrects the size when the block arrives smaller than reserved. */
 void pipeline_resize(struct block_job *job, size_t size);
-/* Hands a filled job over: is_requested, done and context are set by the caller. Never waits. */
+/* Hands a filled job over: is_requested, expected, done and context are set by the caller. Never waits. */
 void pipeline_submit(struct block_job *job);
 /* Gives back a job that is not submitted. */
 void pipeline_release(struct block_job *job);

@@ -187,7 +187,12 @@ static bool record_is_whole(struct engine *engine, const struct record *record, 
     if (!is_genesis && facts.commitment != COMMITMENT_MATCHES && facts.has_witness)
         return false;
     *out = (struct metadata_record){
-        .hash = block.hash, .header = block.header, .pos = record->pos, .size = record->size, .mark = MARK_NONE};
+        .hash = block.hash,
+        .header = block.header,
+        .pos = record->pos,
+        .synced_end = record_end(record->pos, record->size), /* the file is synced before metadata is written */
+        .size = record->size,
+        .mark = MARK_NONE};
     sha256d_once(digest, record->data.data, record->data.size);
     memcpy(out->checksum, digest, sizeof out->checksum);
     return true;

@@ -330,6 +330,7 @@ static void generate(struct run *run, struct chain_point *end)
     struct prng fork_prng;
     int32_t next_fork = 0;
 
+    run->shown_us = clock_monotonic_us();
     prng_init(&fork_prng, run->generate.seed ^ 1);
     run->forks = calloc((size_t)run->options->fork_count + 1, sizeof *run->forks);
     while (generator_point(g)->height < run->generate.last_height) {
