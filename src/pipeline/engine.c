@@ -261,11 +261,12 @@ static void refuse_commands(struct engine *engine)
     }
 }
 
-void stop_threads(struct engine *engine)
+void engine_stop(struct engine *engine)
 {
     if (!engine->has_threads)
         return;
     atomic_store(&engine->is_cancelled, true);
+    pipeline_close_intake(&engine->pipeline);
     atomic_store(&engine->is_stopping, true);
     atomic_store(&engine->pipeline.is_stopping, true);
     waiter_wake(&engine->pipeline.credit_waiter, WORKER_MAX);
@@ -275,18 +276,21 @@ void stop_threads(struct engine *engine)
     pthread_join(engine->jobs_thread, NULL);
     pipeline_stop(&engine->pipeline);
     refuse_commands(engine);
+    pipeline_give_back(&engine->pipeline);
     engine->has_threads = false;
 }
 
 bool engine_post(struct engine *engine, struct command *command)
 {
     command->message.kind = MESSAGE_COMMAND;
-    if (atomic_fetch_add(&engine->command_count, 1) >= COMMAND_MAX || atomic_load(&engine->is_stopping)) {
-        atomic_fetch_sub(&engine->command_count, 1);
-        return false;
+    pthread_mutex_lock(&engine->pipeline.closing_mutex);
+    bool is_good = !engine->pipeline.is_closed && atomic_load(&engine->command_count) < COMMAND_MAX;
+    if (is_good) {
+        atomic_fetch_add(&engine->command_count, 1);
+        pipeline_post(&engine->pipeline, &command->message);
     }
-    pipeline_post(&engine->pipeline, &command->message);
-    return true;
+    pthread_mutex_unlock(&engine->pipeline.closing_mutex);
+    return is_good;
 }
 
 void engine_accept_headers(struct engine *engine, const struct header *headers, size_t count,

@@ -53,6 +53,9 @@ struct engine_config {
  * On failure text has one line with the reason and the remedy. */
 MUST_CHECK enum engine_error engine_open(struct engine **engine, const struct engine_config *config, char *text,
                                          size_t text_size);
+/* Stops the engine's threads: commands and blocks in hand get their answers (blocks: unjudged). Whoever may wait for
+ * one can be joined then; engine_close does it otherwise. */
+void engine_stop(struct engine *engine);
 /* Stops all threads and saves the ledger: everything stored is durable after ENGINE_OK. Frees the engine. */
 enum engine_error engine_close(struct engine *engine, char *text, size_t text_size);
 

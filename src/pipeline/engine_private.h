@@ -169,7 +169,6 @@ MUST_CHECK int read_bytes(struct engine *engine, uint64_t pos, void *out, size_t
 
 /* engine.c */
 void start_threads(struct engine *engine);
-void stop_threads(struct engine *engine);
 /* Ends a command that was posted: for those whose run set is_pending. */
 void finish_command(struct engine *engine, struct command *command);
 

@@ -55,6 +55,8 @@ struct pipeline {
     struct mpmc parse_ring, check_ring, verify_ring;
     struct waiter worker_waiter;
     _Atomic bool is_stopping;
+    pthread_mutex_t closing_mutex; /* nothing is pushed by outsiders once is_closed is set under it */
+    bool is_closed;
 
     struct mpmc ledger_ring; /* struct message */
     struct waiter ledger_waiter;
@@ -79,8 +81,12 @@ struct pipeline {
 void pipeline_init(struct pipeline *pipeline, const struct params *params, const struct ledger_key *key,
                    struct block_table *table, uint32_t worker_count, size_t credit_limit);
 void pipeline_start(struct pipeline *pipeline); /* the workers */
+/* From now on what is submitted is given back at once, unjudged. */
+void pipeline_close_intake(struct pipeline *pipeline);
 /* Stops and joins the workers; jobs in the rings stay where they are. */
 void pipeline_stop(struct pipeline *pipeline);
+/* After all threads are joined: whoever submitted a block that has no verdict hears of it. */
+void pipeline_give_back(struct pipeline *pipeline);
 void pipeline_clear(struct pipeline *pipeline);
 
 enum reserve {

@@ -616,7 +616,7 @@ static void save(struct engine *engine)
 
 enum engine_error engine_close(struct engine *engine, char *text, size_t text_size)
 {
-    stop_threads(engine);
+    engine_stop(engine);
     int error = disk_thread_stop(engine->disk_thread);
     if (error < 0)
         engine_fail(engine, ENGINE_DISK, "writing to %s failed: %s", engine->directory, strerror(-error));
