@@ -19,8 +19,9 @@
 #define SHARD_COUNT 512
 #define WORLD_SLOTS 1024
 #define PROGRESS_S  5
-#define TIME_ANY    ((int64_t)UINT32_MAX) /* stored headers were judged before: the clock has no say \
-                                           */
+#define TIME_ANY                                                                                   \
+    ((int64_t)UINT32_MAX) /* stored headers were judged before: the clock has no say               \
+                           */
 #define TIP_NAME     "tip"
 #define TIP_NEW_NAME "tip.new"
 
