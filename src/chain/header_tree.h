@@ -104,7 +104,7 @@ static inline bool header_is_ancestor(const struct header_node *ancestor,
 struct header_node *header_fork_point(const struct header_node *a, const struct header_node *b);
 
 #define LOCATOR_MAX 101
-/* Hashes from node back, twelve close ones, then with doubling steps, the genesis block last. Returns
- * the count. */
+/* Hashes from node back, twelve close ones, then with doubling steps, the genesis block last.
+ * Returns the count. */
 uint32_t header_locator(struct block_hash locator[LOCATOR_MAX], const struct header_node *node);
 #endif

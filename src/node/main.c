@@ -1,30 +1,30 @@
+/* main.c - the command line. */
 #include "base/version.h"
 #include "node/node.h"
 
 #include <stdio.h>
-#include <unistd.h>
+
+extern char **environ;
 
 int main(int argc, char **argv)
 {
     struct options options;
-    struct text message;
-    enum exit_code code = EXIT_DONE;
+    struct text message, help;
 
     (void)argc;
+    text_init(&message, 4096);
     enum options_result result = options_parse(&options, argv, environ, &message);
-    if (message.size > 0)
-        fprintf(stderr, "caesure: %s%s", text_cstr(&message), result == OPTIONS_BAD ? "\n" : "");
+    if (text_cstr(&message)[0])
+        fprintf(stderr, "caesure: %s\n", text_cstr(&message));
     text_clear(&message);
 
+    int code = EXIT_DONE;
     switch (result) {
-    case OPTIONS_RUN:
-        code = node_run(&options);
-        break;
     case OPTIONS_HELP:
-        text_init(&message, 1 << 16);
-        options_help(&message);
-        fputs(text_cstr(&message), stdout);
-        text_clear(&message);
+        text_init(&help, 1 << 20);
+        options_help(&help);
+        fputs(text_cstr(&help), stdout);
+        text_clear(&help);
         break;
     case OPTIONS_VERSION:
         printf("caesure %s\n", caesure_version);
@@ -32,7 +32,10 @@ int main(int argc, char **argv)
     case OPTIONS_BAD:
         code = EXIT_USAGE;
         break;
+    case OPTIONS_RUN:
+        code = node_run(&options);
+        break;
     }
     options_clear(&options);
-    return (int)code;
+    return code;
 }

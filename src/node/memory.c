@@ -1,92 +1,105 @@
 #include "node/memory.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#define MB         ((uint64_t)1 << 20)
-#define COIN_BYTES 22 /* in the index, at its usual fill */
+#define MB             ((uint64_t)1 << 20)
+#define BYTES_A_COIN   22
+#define BYTES_A_HEADER (192 + 24 + 16) /* node, block table, slack of the hash table */
+#define EVENTS_A_BLOCK 15000           /* coins created and spent by a large block */
+#define BYTES_AN_EVENT 96
+#define GROWTH_PERCENT 110
 
-/* The limit in a file of a cgroup, or UINT64_MAX. */
-static uint64_t read_limit(const char *path)
+static bool read_number(const char *path, uint64_t *value)
 {
-    FILE *file = fopen(path, "re");
-    char line[32] = "";
+    FILE *file = fopen(path, "r");
+    unsigned long long number;
+    bool is_read = file && fscanf(file, "%llu", &number) == 1;
 
-    if (!file)
-        return UINT64_MAX;
-    if (!fgets(line, sizeof line, file))
-        line[0] = 0;
-    fclose(file);
-    return line[0] >= '0' && line[0] <= '9' ? strtoull(line, NULL, 10) : UINT64_MAX; /* "max" */
-}
-
-/* Ours and all around it, up to the root of the hierarchy (version 2). */
-static uint64_t cgroup_limit(void)
-{
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    char path[4096] = "/sys/fs/cgroup";
-    size_t root_size = strlen(path);
-    uint64_t limit = UINT64_MAX;
-    char line[3072];
-
-    while (file && fgets(line, sizeof line, file)) {
-        if (strncmp(line, "0::/", 4) != 0)
-            continue;
-        line[strcspn(line, "\n")] = 0;
-        strcpy(path + root_size, line + 3);
-    }
     if (file)
         fclose(file);
+    if (is_read)
+        *value = number;
+    return is_read;
+}
+
+/* The limit of this process's cgroup in a hierarchy mounted at root, walking up to the root group.
+ */
+static void apply_cgroup(const char *root, const char *group, const char *name, uint64_t *total)
+{
+    char path[4096], part[2048];
+    uint64_t limit;
+
+    snprintf(part, sizeof part, "%s", group);
     for (;;) {
-        size_t size = strlen(path);
-        strcpy(path + size, "/memory.max");
-        uint64_t here = read_limit(path);
-        if (here < limit)
-            limit = here;
-        path[size] = 0;
-        if (size <= root_size)
-            return limit;
-        *strrchr(path, '/') = 0;
+        snprintf(path, sizeof path, "%s%s/%s", root, part, name);
+        if (read_number(path, &limit) && limit > 0 && limit < *total)
+            *total = limit;
+        char *slash = strrchr(part, '/');
+        if (!slash)
+            return;
+        *slash = 0;
     }
 }
 
 uint64_t memory_total(void)
 {
-    uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t group = cgroup_limit();
+    uint64_t total = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    FILE *file = fopen("/proc/self/cgroup", "r");
+    char line[2048];
 
-    return group < machine ? group : machine;
+    while (file && fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = 0;
+        char *group = strrchr(line, ':');
+        if (!group)
+            continue;
+        if (strncmp(line, "0::", 3) == 0)
+            apply_cgroup("/sys/fs/cgroup", group + 1, "memory.max", &total);
+        else if (strstr(line, ":memory:"))
+            apply_cgroup("/sys/fs/cgroup/memory", group + 1, "memory.limit_in_bytes", &total);
+    }
+    if (file)
+        fclose(file);
+    return total;
 }
 
-static uint64_t clamp(uint64_t size, uint64_t least, uint64_t most)
+static uint64_t between(uint64_t least, uint64_t value, uint64_t most)
 {
-    return size < least ? least : size > most ? most : size;
+    return value < least ? least : value > most ? most : value;
 }
 
-bool memory_share(struct memory_plan *plan, uint64_t total_size)
+void memory_plan(struct memory_plan *plan, uint64_t total, uint64_t coin_count,
+                 uint64_t header_count, int32_t horizon)
 {
     *plan = (struct memory_plan){
-        .total_size = total_size,
-        .in_flight_size = clamp(total_size / 24, 64 * MB, 1024 * MB),
-        .resident_size = clamp(total_size / 24, 16 * MB, 256 * MB),
-        .fixed_size = clamp(total_size / 8, 128 * MB, 800 * MB),
+        .total = total,
+        .in_flight = between(64 * MB, total / 24, 2048 * MB),
+        .resident = between(32 * MB, total / 24, 256 * MB),
+        .coins = coin_count * BYTES_A_COIN * GROWTH_PERCENT / 100 + 16 * MB,
+        .headers = header_count * BYTES_A_HEADER * GROWTH_PERCENT / 100 + 4 * MB,
+        .worlds = (uint64_t)horizon * EVENTS_A_BLOCK * BYTES_AN_EVENT,
+        .other = 128 * MB,
     };
-    uint64_t used = plan->in_flight_size + plan->resident_size + plan->fixed_size;
-    if (used >= total_size)
-        return false;
-    plan->index_size = total_size - used;
-    return true;
+}
+
+uint64_t memory_sum(const struct memory_plan *plan)
+{
+    return plan->in_flight + plan->resident + plan->coins + plan->headers + plan->worlds +
+           plan->other;
 }
 
 void memory_print(const struct memory_plan *plan, struct text *text)
 {
-    text_printf(text,
-                "memory %" PRIu64 " MB: blocks in flight %" PRIu64 ", last blocks %" PRIu64
-                ", worlds, headers and the rest %" PRIu64 ", coin index %" PRIu64 " (%" PRIu64
-                " million coins)",
-                plan->total_size / MB, plan->in_flight_size / MB, plan->resident_size / MB,
-                plan->fixed_size / MB, plan->index_size / MB,
-                plan->index_size / COIN_BYTES / 1000000);
+    const struct {
+        const char *name;
+        uint64_t size;
+    } parts[] = {{"coin index", plan->coins},       {"worlds, at most", plan->worlds},
+                 {"last blocks", plan->resident},   {"blocks in flight", plan->in_flight},
+                 {"headers, table", plan->headers}, {"everything else", plan->other},
+                 {"together", memory_sum(plan)},    {"this machine has", plan->total}};
+
+    for (size_t i = 0; i < ARRAY_COUNT(parts); i++)
+        text_printf(text, "  %-18s %7llu MB\n", parts[i].name,
+                    (unsigned long long)(parts[i].size / MB));
 }

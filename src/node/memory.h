@@ -1,20 +1,27 @@
-/* memory.h - how much memory there is, and how it is shared out. Start-up's thread. */
+/* memory.h - how large rings, buffers and budgets are: from the machine's memory, or the cgroup's
+ * if that is less. */
 #ifndef NODE_MEMORY_H
 #define NODE_MEMORY_H
 #include "base/text.h"
 
 struct memory_plan {
-    uint64_t total_size;     /* what this process may use */
-    uint64_t in_flight_size; /* blocks between their arrival and their verdict */
-    uint64_t resident_size;  /* the last blocks, kept as they came */
-    uint64_t fixed_size;     /* worlds, header tree, buffers, threads: an upper estimate */
-    uint64_t index_size;     /* what is left for the coin index */
+    uint64_t total;   /* what this process may have */
+    size_t in_flight; /* blocks in flight with what is computed of them */
+    size_t resident;  /* the last blocks, for their outputs */
+    uint64_t coins;   /* bytes the coin index takes for the coins present, with growth */
+    uint64_t headers; /* header tree and block table, as present with growth */
+    uint64_t worlds;  /* recent coins of horizon blocks */
+    uint64_t other;   /* peers, log, slack */
 };
 
-/* The machine's memory, or the least limit of a cgroup around us. */
+/* Bytes that this process may have: RAM, or the limit of its cgroup (v1 or v2). */
 uint64_t memory_total(void);
-/* False when total_size is too little to run at all. */
-MUST_CHECK bool memory_share(struct memory_plan *plan, uint64_t total_size);
-/* The plan as lines for a person. */
+
+/* For coin_count coins and header_count headers present, or expected. */
+void memory_plan(struct memory_plan *plan, uint64_t total, uint64_t coin_count,
+                 uint64_t header_count, int32_t horizon);
+uint64_t memory_sum(const struct memory_plan *plan);
+
+/* The table, a line a part. */
 void memory_print(const struct memory_plan *plan, struct text *text);
 #endif

@@ -2,89 +2,68 @@
 
 #include "admin/commands.h"
 #include "admin/progress.h"
-#include "base/arena.h"
-#include "base/version.h"
+#include "base/clock.h"
 #include "node/memory.h"
 #include "pipeline/import.h"
-
-#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define CONN_MAX     64
-#define BUFFER_COUNT 64
-#define BUFFER_SIZE  16384
+#define COINS_EXPECTED_MAIN 190000000
 
 struct node {
     const struct options *options;
     struct params params;
     char *directory;
     struct memory_plan memory;
-    struct engine *engine;
-
     struct reactor *reactor;
-    pthread_t reactor_thread;
+    struct engine *engine;
     struct commands *commands;
     struct monitor *monitor;
-    struct reactor_message end_display;
-    struct import_progress import;
+    struct progress_display *display; /* NULL before and after */
 
-    _Atomic bool is_stopping; /* set by any thread, read by the import */
+    struct reactor_message tip_message, failed_message, import_message;
+    struct import_progress import_progress;
+    struct import_result import_result;
+    enum import_error import_error;
+    char import_text[256];
+    pthread_t import_thread;
+    bool has_import_thread;
+    _Atomic bool is_stopping;
 
-    pthread_mutex_t mutex; /* guards the rest */
-    pthread_cond_t changed;
-    bool has_news; /* the tip or the best header changed */
-    enum exit_code failure;
-    struct progress_display *display;
+    enum exit_code code; /* the main thread's, but for failed_code */
+    _Atomic int failed_code;
 };
 
-/* ---- words for the operator ---- */
-
-static void say(struct node *node, const char *line)
+static struct node *node_of(void *member, size_t offset)
 {
-    pthread_mutex_lock(&node->mutex);
+    return (struct node *)((char *)member - offset);
+}
+
+static void print_line(struct node *node, const char *line)
+{
     if (node->display)
         progress_print(node->display, line);
     else
         fprintf(stderr, "%s\n", line);
-    pthread_mutex_unlock(&node->mutex);
 }
 
-static void on_log(void *context, enum engine_log_level level, const char *line)
+static void log_line(void *context, enum engine_log_level level, const char *line)
 {
-    static const char *const prefixes[] = {"error: ", "warning: ", "", ""};
-    char whole[1024];
+    struct node *node = context;
+    char text[640];
 
-    if (level == ENGINE_LOG_DEBUG)
+    if (level == ENGINE_LOG_DEBUG && !node->options->is_verbose)
         return;
-    snprintf(whole, sizeof whole, "%s%s", prefixes[level], line);
-    say(context, whole);
-}
-
-/* ---- events from other threads ---- */
-
-static void request_stop(struct node *node)
-{
-    atomic_store_explicit(&node->is_stopping, true, memory_order_relaxed);
-    pthread_mutex_lock(&node->mutex);
-    pthread_cond_signal(&node->changed);
-    pthread_mutex_unlock(&node->mutex);
-}
-
-static void on_shutdown(void *context)
-{
-    request_stop(context);
-}
-
-static void on_signal(void *context, int number)
-{
-    (void)number;
-    request_stop(context);
+    snprintf(text, sizeof text, "%s%s",
+             level == ENGINE_LOG_ERROR     ? "error: "
+             : level == ENGINE_LOG_WARNING ? "warning: "
+                                           : "",
+             line);
+    print_line(node, text);
 }
 
 static enum exit_code code_of(enum engine_error error)
@@ -108,334 +87,297 @@ static enum exit_code code_of(enum engine_error error)
     return EXIT_CORRUPT;
 }
 
-static void on_failed(void *context, enum engine_error error, const char *text)
+/* On the ledger thread. */
+static void engine_failed(void *context, enum engine_error error, const char *text)
 {
     struct node *node = context;
 
-    on_log(node, ENGINE_LOG_ERROR, text);
-    pthread_mutex_lock(&node->mutex);
-    if (!node->failure)
-        node->failure = code_of(error);
-    pthread_mutex_unlock(&node->mutex);
-    request_stop(node);
+    (void)text; /* the log had it */
+    atomic_store(&node->failed_code, (int)code_of(error));
+    reactor_post(node->reactor, &node->failed_message);
 }
 
-static void on_news(void *context, struct header_node *block)
+static void engine_tip(void *context, struct header_node *tip)
 {
     struct node *node = context;
 
-    (void)block;
-    pthread_mutex_lock(&node->mutex);
-    node->has_news = true;
-    pthread_cond_signal(&node->changed);
-    pthread_mutex_unlock(&node->mutex);
+    (void)tip;
+    reactor_post(node->reactor, &node->tip_message);
 }
 
-/* ---- the reactor and what hangs on it ---- */
-
-static void *reactor_main(void *context)
+static void on_failed(struct reactor_message *message)
 {
-    struct node *node = context;
-    int error = reactor_run(node->reactor);
+    struct node *node = node_of(message, offsetof(struct node, failed_message));
 
-    if (error)
-        on_failed(node, ENGINE_URING, strerror(-error));
+    node->code = (enum exit_code)atomic_load(&node->failed_code);
+    reactor_stop(node->reactor);
+}
+
+/* --exit-when-synced without an import. */
+static void on_tip(struct reactor_message *message)
+{
+    struct node *node = node_of(message, offsetof(struct node, tip_message));
+    struct engine_snapshot snapshot;
+
+    if (!node->options->exit_when_synced || node->options->import)
+        return;
+    engine_snapshot(node->engine, &snapshot);
+    if (snapshot.is_synced && snapshot.height == snapshot.header_height)
+        reactor_stop(node->reactor);
+}
+
+static void print_import(struct node *node)
+{
+    const struct import_result *result = &node->import_result;
+    char line[512];
+
+    snprintf(line, sizeof line,
+             "import: %llu blocks accepted, %llu known already, %llu refused, %llu stored without "
+             "a verdict, %llu "
+             "without a known parent",
+             (unsigned long long)result->accepted, (unsigned long long)result->duplicate,
+             (unsigned long long)result->refused, (unsigned long long)result->unjudged,
+             (unsigned long long)result->unconnected);
+    print_line(node, line);
+    if (result->first_refused[0]) {
+        snprintf(line, sizeof line, "import: first refused: %s", result->first_refused);
+        print_line(node, line);
+    }
+    if (node->import_text[0]) {
+        snprintf(line, sizeof line, "error: %s", node->import_text);
+        print_line(node, line);
+    }
+}
+
+static void on_imported(struct reactor_message *message)
+{
+    struct node *node = node_of(message, offsetof(struct node, import_message));
+
+    print_import(node);
+    if (node->import_error != IMPORT_OK) {
+        if (node->code == EXIT_DONE)
+            node->code = node->import_error == IMPORT_STOPPED ? EXIT_STOPPED : EXIT_IMPORT;
+        reactor_stop(node->reactor);
+    } else if (node->options->exit_when_synced) {
+        reactor_stop(node->reactor);
+    }
+}
+
+static void *import_main(void *argument)
+{
+    struct node *node = argument;
+
+    pthread_setname_np(pthread_self(), "import");
+    node->import_error =
+        import_file(node->engine, node->options->import, &node->is_stopping, &node->import_progress,
+                    &node->import_result, node->import_text, sizeof node->import_text);
+    reactor_post(node->reactor, &node->import_message);
     return NULL;
 }
 
-/* The second signal ends the process as it stands: what is stored survives that as it survives a
- * crash. */
-static void end_at_once(int number)
+static void on_signal(void *context, int number)
 {
+    struct node *node = context;
+
     (void)number;
-    _exit(EXIT_STOPPED);
+    if (atomic_exchange(&node->is_stopping, true))
+        _exit(EXIT_STOPPED); /* the second one: whatever is on the disk is good as it is */
+    print_line(node, "stopping");
+    if (node->options->import && node->options->exit_when_synced && node->code == EXIT_DONE)
+        node->code = EXIT_STOPPED;
+    reactor_stop(node->reactor);
 }
 
-static void let_signals_end_us(const sigset_t *signals)
+static void on_shutdown(void *context)
 {
-    struct sigaction action = {.sa_handler = end_at_once};
+    struct node *node = context;
 
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+    atomic_store(&node->is_stopping, true);
+    reactor_stop(node->reactor);
+}
+
+static void take_sample(void *context, struct progress_sample *sample)
+{
+    struct node *node = context;
+    struct engine_snapshot snapshot;
+
+    engine_snapshot(node->engine, &snapshot);
+    *sample = (struct progress_sample){.time_ms = reactor_now_ms(node->reactor),
+                                       .height = snapshot.height,
+                                       .header_height = snapshot.header_height,
+                                       .tip_time = snapshot.tip_time,
+                                       .blocks = snapshot.blocks,
+                                       .bytes = snapshot.bytes,
+                                       .inputs = snapshot.inputs,
+                                       .work_size = atomic_load(&node->import_progress.size),
+                                       .done_size = atomic_load(&node->import_progress.done_size),
+                                       .memory_size = process_memory()};
+}
+
+static void block_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static bool plan_memory(struct node *node)
+{
+    struct text text;
+    bool is_main = node->params.network == NETWORK_MAIN;
+
+    memory_plan(&node->memory, memory_total(), 0, is_main ? 1000000 : 200000,
+                (int32_t)node->options->horizon);
+    text_init(&text, 4096);
+    memory_print(&node->memory, &text);
+    fprintf(stderr, "memory, at the start (the coin index grows to %llu MB on mainnet):\n%s",
+            (unsigned long long)COINS_EXPECTED_MAIN * 22 / 1000000, text_cstr(&text));
+    text_clear(&text);
+    if (memory_sum(&node->memory) <= node->memory.total)
+        return true;
+    fprintf(stderr, "caesure: this machine (or its cgroup) has too little memory: see above\n");
+    return false;
+}
+
+static enum exit_code open_engine(struct node *node)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    struct engine_config config = {
+        .params = &node->params,
+        .directory = node->directory,
+        .events = {.log = log_line, .tip = engine_tip, .failed = engine_failed, .context = node},
+        .worker_count = (uint32_t)(node->options->threads ? node->options->threads
+                                   : cores > 0            ? cores
+                                                          : 1),
+        .horizon = (int32_t)node->options->horizon,
+        .in_flight_limit = node->memory.in_flight,
+        .resident_limit = node->memory.resident,
+        .uring_without = node->options->uring_without};
+    char text[512];
+
+    enum engine_error error = engine_open(&node->engine, &config, text, sizeof text);
+    if (error != ENGINE_OK)
+        fprintf(stderr, "caesure: %s\n", text);
+    return code_of(error);
+}
+
+static enum exit_code open_reactor(struct node *node, const sigset_t *signals)
+{
+    struct reactor_options options = {.without = node->options->uring_without,
+                                      .conn_max = 64,
+                                      .buffer_count = 64,
+                                      .buffer_size = 16384};
+    char why[REACTOR_WHY_SIZE];
+
+    if (reactor_new(&node->reactor, &options, why) < 0) {
+        fprintf(stderr, "caesure: %s\n", why);
+        return EXIT_URING;
+    }
+    int error = reactor_on_signals(node->reactor, signals, on_signal, node);
+    if (error < 0) {
+        fprintf(stderr, "caesure: signals: %s\n", strerror(-error));
+        return EXIT_URING;
+    }
+    return EXIT_DONE;
 }
 
 static enum exit_code open_monitor(struct node *node)
 {
     struct monitor_options options = {.path = node->options->monitor};
 
-    if (!options.path)
+    if (!node->options->monitor)
         return EXIT_DONE;
     node->commands = commands_new(node->engine, on_shutdown, node);
     commands_fill(node->commands, &options);
     int error = monitor_open(&node->monitor, node->reactor, &options);
-    if (!error)
+    if (error == 0)
         return EXIT_DONE;
-    const char *why = error == -EADDRINUSE     ? "another program answers there"
-                      : error == -EEXIST       ? "what is there is no socket of ours; remove it"
-                      : error == -ENAMETOOLONG ? "the path is too long for a socket"
-                                               : strerror(-error);
-    fprintf(stderr, "error: monitor %s: %s\n", options.path, why);
+    fprintf(
+        stderr, "caesure: the socket %s cannot be opened: %s%s\n", options.path, strerror(-error),
+        error == -EADDRINUSE ? " (another node answers there)"
+        : error == -EEXIST
+            ? " (what is there is no socket of ours: move it away or name another with --monitor)"
+            : "");
     return EXIT_LISTEN;
 }
 
-/* ---- the work ---- */
-
-static void sample(void *context, struct progress_sample *out)
+static void run(struct node *node)
 {
-    struct node *node = context;
-    struct engine_snapshot snapshot;
+    bool has_import = node->options->import != NULL;
 
-    engine_snapshot(node->engine, &snapshot);
-    out->height = snapshot.height;
-    out->header_height = snapshot.header_height;
-    out->tip_time = snapshot.tip_time;
-    out->blocks = snapshot.blocks;
-    out->bytes = snapshot.bytes;
-    out->inputs = snapshot.inputs;
-    out->work_size = atomic_load_explicit(&node->import.size, memory_order_relaxed);
-    out->done_size = atomic_load_explicit(&node->import.done_size, memory_order_relaxed);
+    if (has_import || isatty(STDERR_FILENO))
+        node->display = progress_start(node->reactor, stderr, take_sample, node);
+    if (has_import) {
+        int error = pthread_create(&node->import_thread, NULL, import_main, node);
+        assert(error == 0);
+        node->has_import_thread = true;
+    }
+    engine_tip(node, NULL);
+    int error = reactor_run(node->reactor);
+    if (error < 0) {
+        fprintf(stderr, "caesure: io_uring: %s\n", strerror(-error));
+        node->code = EXIT_URING;
+    }
 }
 
-/* On the reactor's thread. */
-static void end_display(struct reactor_message *message)
+/* The reactor has ended: nobody starts anything new. */
+static void stop(struct node *node)
 {
-    struct node *node = CONTAINER_OF(message, struct node, end_display);
+    char text[512];
 
-    pthread_mutex_lock(&node->mutex);
-    struct progress_display *display = node->display;
+    atomic_store(&node->is_stopping, true);
+    engine_stop(node->engine);
+    if (node->has_import_thread)
+        pthread_join(node->import_thread, NULL);
+    if (node->display)
+        progress_end(node->display);
     node->display = NULL;
-    if (display)
-        progress_end(display);
-    pthread_cond_signal(&node->changed);
-    pthread_mutex_unlock(&node->mutex);
-}
-
-static void wait_for_end_of_display(struct node *node)
-{
-    reactor_post(node->reactor, &node->end_display);
-    pthread_mutex_lock(&node->mutex);
-    while (node->display)
-        pthread_cond_wait(&node->changed, &node->mutex);
-    pthread_mutex_unlock(&node->mutex);
-}
-
-static enum exit_code import(struct node *node)
-{
-    struct import_result result;
-    char text[512];
-    char line[1024];
-    enum import_error error = import_file(node->engine, node->options->import, &node->is_stopping,
-                                          &node->import, &result, text, sizeof text);
-
-    wait_for_end_of_display(node);
-    if (text[0]) {
-        snprintf(line, sizeof line, "%s: %s", error ? "error" : "warning", text);
-        say(node, line);
-    }
-    snprintf(line, sizeof line,
-             "%s: %" PRIu64 " blocks accepted, %" PRIu64 " known already, %" PRIu64
-             " refused, %" PRIu64 " without a parent%s%s",
-             node->options->import, result.accepted, result.duplicate, result.refused,
-             result.unconnected, result.refused ? "; first refused: " : "", result.first_refused);
-    say(node, line);
-    switch (error) {
-    case IMPORT_OK:
-        return EXIT_DONE;
-    case IMPORT_STOPPED:
-        return EXIT_STOPPED;
-    case IMPORT_UNREADABLE:
-    case IMPORT_NO_BLOCKS:
-    case IMPORT_DAMAGED:
-        return EXIT_IMPORT;
-    }
-    return EXIT_IMPORT;
-}
-
-static bool is_synced(struct node *node)
-{
-    struct engine_snapshot snapshot;
-
-    engine_snapshot(node->engine, &snapshot);
-    return snapshot.is_synced && snapshot.height == snapshot.header_height;
-}
-
-/* Until somebody stops us, or, if that is wanted, the tip is the best block there is. */
-static void wait_for_end(struct node *node, bool ends_when_synced)
-{
-    while (!atomic_load_explicit(&node->is_stopping, memory_order_relaxed)) {
-        if (ends_when_synced && is_synced(node))
-            return;
-        pthread_mutex_lock(&node->mutex);
-        while (!node->has_news && !atomic_load_explicit(&node->is_stopping, memory_order_relaxed))
-            pthread_cond_wait(&node->changed, &node->mutex);
-        node->has_news = false;
-        pthread_mutex_unlock(&node->mutex);
-    }
-}
-
-static enum exit_code work(struct node *node)
-{
-    const struct options *options = node->options;
-
-    if (!options->import) {
-        wait_for_end(node, options->exit_when_synced);
-        return EXIT_DONE;
-    }
-    enum exit_code code = import(node);
-    if (code == EXIT_DONE && !options->exit_when_synced)
-        wait_for_end(node, false);
-    return code;
-}
-
-/* ---- up and down ---- */
-
-static enum exit_code open_engine(struct node *node)
-{
-    const struct options *options = node->options;
-    struct engine_config config = {
-        .params = &node->params,
-        .directory = node->directory,
-        .events = {.log = on_log,
-                   .tip = on_news,
-                   .headers = on_news,
-                   .failed = on_failed,
-                   .context = node},
-        .worker_count = (uint32_t)options->threads,
-        .horizon = (int32_t)options->horizon,
-        .in_flight_limit = node->memory.in_flight_size,
-        .resident_limit = node->memory.resident_size,
-        .tag_bits = 64,
-        .uring_without = options->uring_without,
-    };
-    char text[512];
-    struct engine_snapshot snapshot;
-    enum engine_error error = engine_open(&node->engine, &config, text, sizeof text);
-
-    if (error) {
-        fprintf(stderr, "error: %s\n", text);
-        return code_of(error);
-    }
-    engine_snapshot(node->engine, &snapshot);
-    if (snapshot.ledger.index_bytes > node->memory.index_size) {
-        fprintf(stderr,
-                "error: the coins stored here need %" PRIu64 " MB of memory; there are %" PRIu64
-                " MB for them\n",
-                snapshot.ledger.index_bytes >> 20, node->memory.index_size >> 20);
-        return EXIT_MEMORY;
-    }
-    return EXIT_DONE;
-}
-
-static enum exit_code close_engine(struct node *node)
-{
-    char text[512];
-
-    if (!node->engine)
-        return EXIT_DONE;
     enum engine_error error = engine_close(node->engine, text, sizeof text);
-    if (error)
-        fprintf(stderr, "error: %s\n", text);
-    return code_of(error);
-}
-
-static enum exit_code run(struct node *node, const sigset_t *signals)
-{
-    enum exit_code code = open_engine(node);
-
-    if (!code)
-        code = open_monitor(node);
-    if (code)
-        return code;
-    if (reactor_on_signals(node->reactor, signals, on_signal, node) != 0)
-        return EXIT_URING;
-    if (node->options->import)
-        node->display = progress_start(node->reactor, stderr, sample, node);
-    if (pthread_create(&node->reactor_thread, NULL, reactor_main, node) != 0) {
-        fprintf(stderr, "error: no thread can be started\n");
-        return EXIT_MEMORY;
+    if (error != ENGINE_OK && node->code == EXIT_DONE) {
+        fprintf(stderr, "caesure: %s\n", text);
+        node->code = code_of(error);
     }
-    code = work(node);
-    let_signals_end_us(signals);
-    reactor_stop(node->reactor);
-    pthread_join(node->reactor_thread, NULL);
-    return node->failure ? node->failure : code;
-}
-
-static void print_start(const struct node *node)
-{
-    struct text text;
-
-    text_init(&text, 1024);
-    memory_print(&node->memory, &text);
-    fprintf(stderr, "caesure %s: chain %s in %s, %lld threads, %lld worlds\n%s\n", caesure_version,
-            node->params.name, node->directory, (long long)node->options->threads,
-            (long long)node->options->horizon, text_cstr(&text));
-    text_clear(&text);
-}
-
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit); /* the old one works too, for fewer connections */
-    }
-}
-
-enum exit_code node_run(const struct options *given)
-{
-    struct options options = *given;
-    struct reactor_options reactor_options = {.without = given->uring_without,
-                                              .conn_max = CONN_MAX,
-                                              .buffer_count = BUFFER_COUNT,
-                                              .buffer_size = BUFFER_SIZE};
-    struct node *node = xcalloc(1, sizeof *node);
-    char why[REACTOR_WHY_SIZE];
-    sigset_t signals;
-
-    if (!options.threads)
-        options.threads = sysconf(_SC_NPROCESSORS_ONLN);
-    if (options.threads < 1 || options.threads > OPTIONS_THREADS_MAX)
-        options.threads = options.threads < 1 ? 1 : OPTIONS_THREADS_MAX;
-    node->options = &options;
-    node->end_display.run = end_display;
-    options_params(&options, &node->params);
-    if (!memory_share(&node->memory, memory_total())) {
-        fprintf(stderr, "error: %" PRIu64 " MB of memory are too little\n",
-                node->memory.total_size >> 20);
-        free(node);
-        return EXIT_MEMORY;
-    }
-    if (reactor_new(&node->reactor, &reactor_options, why) != 0) {
-        fprintf(stderr, "error: %s\n", why);
-        free(node);
-        return EXIT_URING;
-    }
-    raise_descriptor_limit();
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    pthread_mutex_init(&node->mutex, NULL);
-    pthread_cond_init(&node->changed, NULL);
-    node->directory = options_directory(&options);
-    print_start(node);
-
-    enum exit_code code = run(node, &signals);
-    enum exit_code close_code = close_engine(node);
     if (node->monitor)
         monitor_close(node->monitor);
     if (node->commands)
         commands_free(node->commands);
-    if (node->display)
-        progress_end(node->display);
-    reactor_free(node->reactor);
-    pthread_cond_destroy(&node->changed);
-    pthread_mutex_destroy(&node->mutex);
-    free(node->directory);
-    free(node);
-    return code ? code : close_code;
+}
+
+enum exit_code node_run(const struct options *options)
+{
+    struct node node = {.options = options};
+    sigset_t signals;
+
+    node.tip_message.run = on_tip;
+    node.failed_message.run = on_failed;
+    node.import_message.run = on_imported;
+    options_params(options, &node.params);
+    node.directory = options_directory(options);
+    block_signals(&signals);
+    raise_descriptors();
+    node.code = plan_memory(&node) ? open_reactor(&node, &signals) : EXIT_MEMORY;
+    if (node.code == EXIT_DONE)
+        node.code = open_engine(&node);
+    if (node.code == EXIT_DONE) {
+        node.code = open_monitor(&node);
+        if (node.code == EXIT_DONE)
+            run(&node);
+        stop(&node);
+    }
+    if (node.reactor)
+        reactor_free(node.reactor);
+    free(node.directory);
+    return node.code;
 }
