@@ -265,7 +265,7 @@ static struct cost plan_tx(struct generator *g, int32_t height, struct coin_list
 /* This block's part of the idle coins, in one transaction that keeps the change. */
 static struct cost plan_idle_coins(struct generator *g, int32_t height, struct coin_list *pending)
 {
-    uint64_t block_count = (uint64_t)(g->options.last_height - height + 1);
+    uint64_t block_count = (uint64_t)(g->options.last_height - height) + 1;
     uint64_t share = (g->idle_left + block_count - 1) / block_count;
     uint32_t count = share < GENERATE_IDLE_MAX ? (uint32_t)share : GENERATE_IDLE_MAX;
 
