@@ -34,21 +34,23 @@ void record_block(struct engine *engine, const struct header_node *node)
     disk_thread_record(engine->disk_thread, &record);
 }
 
-/* Frees the job once nobody else holds it. */
+/* Frees the job once its bytes are written: until then the block counts as in hand, and is not read back. */
 void reap_job(struct engine *engine, struct block_job *job)
 {
     if (job->is_append_pending)
         return;
     if (job->resident)
         job->resident->job = NULL;
+    if (job->node && node_work(engine, job->node)->job == job) {
+        node_work(engine, job->node)->job = NULL;
+        push_ready(engine, job->node); /* now it may be read back, if it is to be judged again */
+    }
     engine->job_count--;
     pipeline_release(job);
 }
 
 static void end_job(struct engine *engine, struct block_job *job, const struct block_result *result)
 {
-    if (job->node && node_work(engine, job->node)->job == job)
-        node_work(engine, job->node)->job = NULL;
     if (job->serial) {
         *(job->older ? &job->older->newer : &engine->oldest) = job->newer;
         *(job->newer ? &job->newer->older : &engine->newest) = job->older;
@@ -211,13 +213,15 @@ static bool is_submitted(struct engine *engine, const struct header_node *node)
 /* The parent's world is there, or on its way, or neither. */
 static void connect_or_wait(struct engine *engine, struct block_job *job)
 {
-    struct header_node *prev = job->node->prev;
+    struct header_node *node = job->node;
 
     job->state = JOB_WAITING;
-    if (node_work(engine, prev)->world)
-        push_ready(engine, job->node);
-    else if (!node_work(engine, prev)->job && !is_submitted(engine, prev))
+    if (node_work(engine, node->prev)->world) {
+        push_ready(engine, node);
+    } else if (!node_work(engine, node->prev)->job && !is_submitted(engine, node->prev)) {
         finish_stored(engine, job);
+        drop_descendants(engine, node); /* those that waited while this one was on its way */
+    }
 }
 
 static void unlink_block(struct engine *engine, struct header_node *node)

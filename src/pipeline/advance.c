@@ -206,7 +206,8 @@ void advance(struct engine *engine)
     residents_evict(engine, engine->config.resident_limit);
 }
 
-bool is_idle(const struct engine *engine)
+bool is_idle(struct engine *engine)
 {
-    return engine->is_failed || (engine->job_count == 0 && engine->ready_count == 0);
+    return engine->is_failed || (atomic_load(&engine->pipeline.submitted_count) == 0 && engine->job_count == 0 &&
+                                 engine->ready_count == 0);
 }

@@ -152,7 +152,7 @@ void set_tip(struct engine *engine, struct header_node *tip);
 
 /* advance.c: starts whatever stored blocks can be judged now. */
 void advance(struct engine *engine);
-bool is_idle(const struct engine *engine);
+bool is_idle(struct engine *engine);
 void push_ready(struct engine *engine, struct header_node *node);
 void push_children(struct engine *engine, const struct header_node *node);
 /* Steps the root back to node, an ancestor of its block, or to the genesis block if that is not possible. */

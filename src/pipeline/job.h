@@ -81,6 +81,7 @@ struct block_job {
     uint64_t pos;             /* in blocks.bin; 0: nowhere yet */
     bool is_stored;           /* pos is set, the bytes came from there */
     bool is_requested;
+    bool is_submitted; /* the pipeline's */
     void (*done)(void *context, const struct block_result *result); /* on the ledger thread; may be NULL */
     void *context;
 

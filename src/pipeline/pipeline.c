@@ -213,6 +213,8 @@ void pipeline_release(struct block_job *job)
     struct pipeline *pipeline = job->pipeline;
     size_t credit = job->credit;
 
+    if (job->is_submitted)
+        atomic_fetch_sub(&pipeline->submitted_count, 1);
     arena_reset(&job->arena, ARENA_KEEP);
     struct arena arena = job->arena;
     free(job->buffer);
@@ -231,6 +233,9 @@ void pipeline_submit(struct block_job *job)
 {
     struct pipeline *pipeline = job->pipeline;
 
+    if (!job->is_submitted)
+        atomic_fetch_add(&pipeline->submitted_count, 1);
+    job->is_submitted = true;
     job->state = JOB_PARSING;
     if (job->expected)
         atomic_fetch_add_explicit(&work_of(pipeline, job->expected)->submitted, 1, memory_order_relaxed);

@@ -69,6 +69,7 @@ struct pipeline {
     size_t credit_limit;
     _Atomic size_t credit_used;
     struct waiter credit_waiter;
+    _Atomic uint32_t submitted_count; /* jobs between submit and release */
     void (*on_credit)(void *context); /* from the ledger thread, after credit came back; may be NULL */
     void *on_credit_context;
 
