@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -475,6 +476,13 @@ struct conn *conn_connect(struct reactor *reactor, const struct sockaddr *addr, 
     conn->addr_size = addr_size;
     conn->is_connecting = true;
     return conn;
+}
+
+bool conn_has_vanished(const struct conn *conn)
+{
+    struct pollfd state = {.fd = conn->fd};
+
+    return poll(&state, 1, 0) == 1 && state.revents & (POLLHUP | POLLERR);
 }
 
 int conn_peer_address(const struct conn *conn, struct sockaddr *addr, socklen_t *size)

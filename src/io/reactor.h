@@ -137,6 +137,10 @@ void conn_close(struct conn *conn);
 /* Ends it when the output queue is sent; receives no more. */
 void conn_finish(struct conn *conn);
 
+/* Whether the other side has closed altogether (not only ended its sending) or reset: to be asked
+ * while receiving is paused and so nothing is reported. */
+bool conn_has_vanished(const struct conn *conn);
+
 /* The other side's address; *size is updated. */
 MUST_CHECK int conn_peer_address(const struct conn *conn, struct sockaddr *addr, socklen_t *size);
 #endif

@@ -31,17 +31,19 @@ struct chain_file {
     const char *name;
     enum network network;
     int32_t tip_height;
+    uint32_t coins; /* after the tip, and their sum */
+    int64_t sum_sat;
 };
 
 /* All of data/chains. */
 static const struct chain_file chain_files[] = {
-    {"data/chains/mainnet-0-2100.dat", NETWORK_MAIN, 2100},
-    {"data/chains/mainnet-alt-0-2016.dat", NETWORK_MAIN, 2016},
-    {"data/chains/testnet3-0-2100.dat", NETWORK_TEST, 2100},
-    {"data/chains/regtest-floresta-0-150.dat", NETWORK_REGTEST, 150},
-    {"data/chains/regtest-kernel-0-206.dat", NETWORK_REGTEST, 206},
-    {"data/chains/regtest-reorg-A.dat", NETWORK_REGTEST, 10},
-    {"data/chains/regtest-reorg-B.dat", NETWORK_REGTEST, 16},
-    {"data/chains/regtest-wallet-A.dat", NETWORK_REGTEST, 620},
+    {"data/chains/mainnet-0-2100.dat", NETWORK_MAIN, 2100, 2030, 10500000000000},
+    {"data/chains/mainnet-alt-0-2016.dat", NETWORK_MAIN, 2016, 2016, 10080000000000},
+    {"data/chains/testnet3-0-2100.dat", NETWORK_TEST, 2100, 2297, 10500000000000},
+    {"data/chains/regtest-floresta-0-150.dat", NETWORK_REGTEST, 150, 150, 747500000000},
+    {"data/chains/regtest-kernel-0-206.dat", NETWORK_REGTEST, 206, 230, 887500000000},
+    {"data/chains/regtest-reorg-A.dat", NETWORK_REGTEST, 10, 10, 50000000000},
+    {"data/chains/regtest-reorg-B.dat", NETWORK_REGTEST, 16, 16, 80000000000},
+    {"data/chains/regtest-wallet-A.dat", NETWORK_REGTEST, 620, 557, 1407812500000},
 };
 #endif

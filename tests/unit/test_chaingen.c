@@ -556,6 +556,127 @@ START_TEST(the_genesis_block_is_built_from_its_fields)
 }
 END_TEST
 
+/* A block behind c's tip of the coinbase and these transactions. */
+static struct buffer craft(const struct checker *c, int32_t height, int64_t amount_sat,
+                           const struct buffer *txs, size_t count)
+{
+    struct buffer coinbase = {0}, block = {0};
+    struct header header = {.version = 4,
+                            .prev_hash = c->tip,
+                            .time = 1500000000 + (uint32_t)height,
+                            .bits = BUILD_REGTEST_BITS};
+    struct bytes all[3];
+
+    build_coinbase(&coinbase, &(struct build_coinbase){.height = height,
+                                                       .extra = {(const uint8_t *)"hand", 4},
+                                                       .amount_sat = amount_sat,
+                                                       .script_pubkey =
+                                                           wallet_script(c->wallet, WALLET_P2PK, 1),
+                                                       .has_commitment = true});
+    all[0] = buffer_bytes(&coinbase);
+    for (size_t i = 0; i < count; i++)
+        all[i + 1] = buffer_bytes(&txs[i]);
+    build_block(&block, &header, all, count + 1);
+    buffer_free(&coinbase);
+    return block;
+}
+
+static struct txid txid_at(const struct buffer *block, uint32_t index)
+{
+    struct arena arena;
+    struct block parsed;
+
+    arena_init(&arena, SIZE_MAX);
+    ck_assert(block_parse(&parsed, buffer_bytes(block), &arena, true));
+
+    struct txid txid = parsed.txs[index].txid;
+
+    arena_clear(&arena);
+    return txid;
+}
+
+/* Spends one output of the wallet's to another. */
+static struct buffer craft_spend(const struct wallet *wallet, struct outpoint prevout,
+                                 int64_t amount_sat, enum wallet_kind from, enum wallet_kind to)
+{
+    struct tx_input input = {.prevout = prevout, .sequence = SEQUENCE_FINAL};
+    struct tx_output output = {.amount_sat = amount_sat,
+                               .script_pubkey = wallet_script(wallet, to, 1)};
+    struct tx_output spent = {.amount_sat = amount_sat,
+                              .script_pubkey = wallet_script(wallet, from, 1)};
+    struct wallet_spend spend = {from, 1, 0};
+    struct tx tx = {
+        .version = 2, .inputs = &input, .input_count = 1, .outputs = &output, .output_count = 1};
+    struct buffer raw = {0};
+    struct arena arena;
+
+    arena_init(&arena, SIZE_MAX);
+    wallet_sign(wallet, &raw, &tx, &spent, &spend, &arena);
+    arena_clear(&arena);
+    return raw;
+}
+
+START_TEST(blocks_are_crafted_and_changed_by_hand)
+{
+    struct wallet *wallet = wallet_of("hand");
+    struct checker checker;
+    struct txid first;
+    struct buffer txs[2], block;
+    struct block_hash hash;
+    struct arena arena;
+
+    checker_init(&checker, wallet);
+    for (int32_t height = 1; height <= 100; height++) {
+        block = craft(&checker, height, 50 * SAT_PER_BTC, NULL, 0);
+        check_block(&checker, buffer_bytes(&block));
+        if (height == 1)
+            first = txid_at(&block, 0);
+        buffer_free(&block);
+    }
+    txs[0] = craft_spend(wallet, (struct outpoint){first, 0}, 50 * SAT_PER_BTC, WALLET_P2PK,
+                         WALLET_P2TR_SCRIPT);
+    block = craft(&checker, 101, 50 * SAT_PER_BTC, txs, 1);
+    txs[1] = craft_spend(wallet, (struct outpoint){txid_at(&block, 1), 0}, 50 * SAT_PER_BTC,
+                         WALLET_P2TR_SCRIPT, WALLET_P2WPKH);
+    buffer_free(&block);
+    block = craft(&checker, 101, 50 * SAT_PER_BTC, txs, 2);
+    check_block(&checker, buffer_bytes(&block));
+
+    /* Changed, then sealed in part: each part is what it says. */
+    struct block parsed;
+    struct block_facts facts;
+    static const struct {
+        unsigned what;
+        enum verdict verdict;
+    } seals[] = {{BUILD_NONCE, BAD_TXNMRKLROOT},
+                 {BUILD_MERKLE | BUILD_NONCE, BAD_WITNESS_MERKLE_MATCH},
+                 {BUILD_ALL, VALID}};
+
+    block.data[block.size - 5 - 70] ^= 1; /* in the last transaction's signature */
+    arena_init(&arena, SIZE_MAX);
+    for (size_t i = 0; i < ARRAY_COUNT(seals); i++) {
+        block.data[HEADER_SIZE + 1 + 4 + 2 + 1 + 36 + 1 + 3] ^= 1; /* "hand" of the coinbase */
+        ck_assert(build_seal(&hash, block.data, block.size, seals[i].what));
+        ck_assert(block_parse(&parsed, buffer_bytes(&block), &arena, true));
+        ck_assert(block_hash_equal(&parsed.hash, &hash));
+        ck_assert(header_check_pow(&checker.params, &hash, BUILD_REGTEST_BITS));
+
+        enum verdict verdict = block_check(&checker.params, &parsed, &arena, &facts);
+
+        if (verdict == VALID && facts.commitment == COMMITMENT_MISMATCH)
+            verdict = BAD_WITNESS_MERKLE_MATCH;
+        ck_assert_int_eq(verdict, seals[i].verdict);
+    }
+    ck_assert(!build_seal(&hash, block.data, block.size - 1, BUILD_ALL));
+    arena_clear(&arena);
+    buffer_free(&block);
+    buffer_free(&txs[0]);
+    buffer_free(&txs[1]);
+    checker_clear(&checker);
+    wallet_free(wallet);
+}
+END_TEST
+
 START_TEST(heights_are_pushed_as_bip34_wants)
 {
     static const struct {
@@ -619,6 +740,7 @@ int main(void)
                      branches_are_valid_with_the_same_or_other_transactions,
                      a_full_block_stays_within_its_limits, a_file_is_read_and_gone_on_from,
                      a_bad_file_is_refused_with_its_position,
-                     the_genesis_block_is_built_from_its_fields, heights_are_pushed_as_bip34_wants,
+                     the_genesis_block_is_built_from_its_fields,
+                     blocks_are_crafted_and_changed_by_hand, heights_are_pushed_as_bip34_wants,
                      the_coin_set_equals_a_plain_list);
 }

@@ -34,7 +34,8 @@ struct run {
     struct params params;
     struct generate_options generate;
     struct chain_point start;
-    struct coin_list coins; /* of a given file */
+    struct chain_file given;
+    struct coin_list coins; /* of the given file */
     uint32_t start_time;
     struct writer writer;
     struct fork_record *forks;
@@ -236,35 +237,44 @@ static void start_from_genesis(struct run *run)
     run->start =
         (struct chain_point){run->params.genesis_hash, 0, {.tx_count = 1, .output_count = 1}};
     run->start_time = run->params.genesis_header.time;
-    if (!run->options->is_new_only)
-        writer_put_first(&run->writer,
-                         (struct bytes){run->params.genesis_block, run->params.genesis_size});
 }
 
 static void start_from_file(struct run *run)
 {
     const struct options *o = run->options;
-    struct chain_file file;
+    struct chain_file *file = &run->given;
     char error[300];
 
-    if (!chain_file_open(&file, o->from, &run->params, error, sizeof error))
+    if (!chain_file_open(file, o->from, &run->params, error, sizeof error))
         fail(error, NULL);
-    if (o->at > file.tip_height)
+    if (o->at > file->tip_height)
         fail(o->from, "its longest chain ends below that height");
 
-    int32_t height = o->at < 0 ? file.tip_height : o->at;
+    int32_t height = o->at < 0 ? file->tip_height : o->at;
 
-    if (!chain_file_coins(&file, height, run->generate.wallet, &run->start, &run->coins, error,
+    if (!chain_file_coins(file, height, run->generate.wallet, &run->start, &run->coins, error,
                           sizeof error))
         fail(o->from, error);
 
-    uint32_t tip_time = le32_read(chain_file_block(&file, height).data + 68);
-    uint32_t median_time = chain_file_median_time(&file, height);
+    uint32_t tip_time = le32_read(chain_file_block(file, height).data + 68);
+    uint32_t median_time = chain_file_median_time(file, height);
 
     run->start_time = tip_time > median_time ? tip_time : median_time;
-    for (uint32_t i = 0; i < file.block_count && !o->is_new_only; i++)
-        writer_put_first(&run->writer, file.blocks[i].raw);
-    chain_file_close(&file);
+}
+
+static void open_result(struct run *run)
+{
+    const struct options *o = run->options;
+    int error =
+        writer_open(&run->writer, o->out, run->params.magic, o->is_shuffled, run->generate.seed);
+
+    if (error)
+        fail(o->out, strerror(-error));
+    if (!o->is_new_only && !o->from)
+        writer_put_first(&run->writer,
+                         (struct bytes){run->params.genesis_block, run->params.genesis_size});
+    for (uint32_t i = 0; i < run->given.block_count && !o->is_new_only; i++)
+        writer_put_first(&run->writer, run->given.blocks[i].raw);
 }
 
 static void show_progress(struct run *run, const struct chain_point *point)
@@ -387,14 +397,6 @@ static void print_totals(const struct run *run, const struct chain_point *end)
     }
 }
 
-static void check_files(const struct options *o)
-{
-    if (o->from && strcmp(o->from, o->out) == 0)
-        fail(o->out, "is the file to go on from");
-    if (o->from == NULL && o->at >= 0)
-        fail("--at", "only with --from");
-}
-
 int main(int argc, char **argv)
 {
     long cpu_count = sysconf(_SC_NPROCESSORS_ONLN);
@@ -409,7 +411,6 @@ int main(int argc, char **argv)
     uint8_t digest[32];
 
     parse_options(&options, argc, argv);
-    check_files(&options);
     params_init(&run.params, NETWORK_REGTEST);
     sha256_once(digest, options.seed, strlen(options.seed));
 
@@ -420,24 +421,21 @@ int main(int argc, char **argv)
     run.generate = (struct generate_options){
         .params = &run.params, .wallet = wallet, .pool = pool, .seed = le64_read(digest)};
 
-    int error = writer_open(&run.writer, options.out, run.params.magic, options.is_shuffled,
-                            run.generate.seed);
-
-    if (error)
-        fail(options.out, strerror(-error));
     if (options.from)
         start_from_file(&run);
     else
         start_from_genesis(&run);
     settle_size(&run);
     settle_times(&run);
+    open_result(&run);
     generate(&run, &end);
-    error = writer_close(&run.writer);
+    int error = writer_close(&run.writer);
     if (error)
         fail(options.out, strerror(-error));
     print_totals(&run, &end);
     free(run.forks);
     coin_list_free(&run.coins);
+    chain_file_close(&run.given);
     sign_pool_free(pool);
     wallet_free(wallet);
     return 0;

@@ -148,7 +148,7 @@ void mix_describe(FILE *out)
         fprintf(out, " %s %u %%%s", wallet_kind_names[i], kind_percents[i],
                 i + 1 < WALLET_KIND_COUNT ? "," : "\n");
     fprintf(out,
-            "  shapes: %u %% of the first line, the rest of one of the other two as the number of"
+            "  shapes: %d %% of the first line, the rest of one of the other two as the number of"
             " coins needs it\n",
             100 - UNUSUAL_PERCENT);
     describe_shapes(out, "usual", usual, ARRAY_COUNT(usual));
