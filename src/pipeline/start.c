@@ -285,6 +285,13 @@ static enum engine_error load_metadata(struct start *start)
 
     if (error < 0)
         return refuse_errno(start, "metadata.bin cannot be read", error);
+    error = metadata_check(&start->data, start->disk, start->blocks);
+    if (error == -ESTALE) {
+        engine_log(engine, ENGINE_LOG_WARNING, "metadata.bin is of another blocks.bin: reading that anew");
+        metadata_forget(&start->data);
+    } else if (error < 0) {
+        return refuse_errno(start, "blocks.bin cannot be read", error);
+    }
     size_t known_count = start->data.count;
     enum engine_error refused = check_first_record(start);
     start->progress_us = clock_monotonic_us();
