@@ -86,7 +86,8 @@ void *arena_array(struct arena *arena, size_t count, size_t size)
 
 void arena_reset(struct arena *arena, size_t keep)
 {
-    struct arena_chunk *kept = arena->chunks && arena->chunks->capacity <= keep ? arena->chunks : NULL;
+    struct arena_chunk *kept =
+        arena->chunks && arena->chunks->capacity <= keep ? arena->chunks : NULL;
     struct arena_chunk *chunk = kept ? kept->older : arena->chunks;
 
     while (chunk) {

@@ -1,6 +1,6 @@
 /* arena.h - memory that is taken piece by piece and given back in one step.
- * One thread at a time. Blocks of chunks come from malloc, each twice as large as the last (64 KiB to
- * 8 MiB), so that a block's views cost no allocation each. */
+ * One thread at a time. Blocks of chunks come from malloc, each twice as large as the last (64 KiB
+ * to 8 MiB), so that a block's views cost no allocation each. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 #include "base/bytes.h"
@@ -17,13 +17,15 @@ struct arena {
 
 void arena_init(struct arena *arena, size_t limit);
 
-/* size bytes, aligned to 16, not cleared; NULL when the limit would be passed. size 0 gives a valid pointer. */
+/* size bytes, aligned to 16, not cleared; NULL when the limit would be passed. size 0 gives a valid
+ * pointer. */
 MUST_CHECK void *arena_alloc(struct arena *arena, size_t size);
 
 /* count × size, NULL on overflow too. */
 MUST_CHECK void *arena_array(struct arena *arena, size_t count, size_t size);
 
-/* Frees all that was taken. The newest chunk is kept for the next use if it is not over keep bytes. */
+/* Frees all that was taken. The newest chunk is kept for the next use if it is not over keep bytes.
+ */
 void arena_reset(struct arena *arena, size_t keep);
 void arena_clear(struct arena *arena);
 

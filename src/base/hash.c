@@ -12,7 +12,7 @@ _Static_assert(sizeof(struct sha256) == sizeof(SHA256_CTX), "struct sha256 is a 
 
 static SHA256_CTX *openssl(struct sha256 *ctx)
 {
-    return (SHA256_CTX *)ctx->opaque;
+    return (SHA256_CTX *)ctx;
 }
 
 void sha256_init(struct sha256 *ctx)

@@ -29,7 +29,7 @@ void sha256_init_tagged(struct sha256 *ctx, const char *tag);
 void ripemd160_once(uint8_t out[20], const void *data, size_t size);
 void sha1_once(uint8_t out[20], const void *data, size_t size);
 void sha3_256_once(uint8_t out[32], const void *data, size_t size); /* slow: for onion names */
-void hash160_once(uint8_t out[20], const void *data, size_t size); /* RIPEMD160(SHA256(data)) */
+void hash160_once(uint8_t out[20], const void *data, size_t size);  /* RIPEMD160(SHA256(data)) */
 
 struct siphash_key {
     uint64_t k0, k1;

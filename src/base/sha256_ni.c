@@ -4,8 +4,9 @@
 #include <cpuid.h>
 #include <immintrin.h>
 
-#define NI       __attribute__((target("sha,sse4.1,ssse3"), always_inline)) static inline
-#define NI_ENTRY __attribute__((target("sha,sse4.1,ssse3")))
+#define NI        __attribute__((target("sha,sse4.1,ssse3"), always_inline)) static inline
+#define LANES_MAX 2
+#define NI_ENTRY  __attribute__((target("sha,sse4.1,ssse3")))
 
 /* FIPS 180-4: the first 32 bits of the fractions of the cube roots of the first 64 primes. */
 static const uint32_t round_constants[64] = {
@@ -66,28 +67,33 @@ NI __m128i schedule(__m128i w0, __m128i w1, __m128i w2, __m128i w3)
     return _mm_sha256msg2_epu32(sum, w3);
 }
 
-NI struct state compress(struct state s, __m128i w0, __m128i w1, __m128i w2, __m128i w3)
+/* Compresses one block into each of one or two states. The rounds of one state wait for each other;
+ * those of two fill each other's gaps: 89 ns instead of 111 for a sha256d of 64 bytes (Sapphire
+ * Rapids). */
+NI void compress(struct state *s, __m128i w[][4], int lanes)
 {
-    struct state before = s;
+    struct state before[LANES_MAX];
 
-    four_rounds(&s, w0, 0);
-    four_rounds(&s, w1, 4);
-    four_rounds(&s, w2, 8);
-    four_rounds(&s, w3, 12);
-#pragma GCC unroll 3
-    for (int first = 16; first < 64; first += 16) {
-        w0 = schedule(w0, w1, w2, w3);
-        four_rounds(&s, w0, first);
-        w1 = schedule(w1, w2, w3, w0);
-        four_rounds(&s, w1, first + 4);
-        w2 = schedule(w2, w3, w0, w1);
-        four_rounds(&s, w2, first + 8);
-        w3 = schedule(w3, w0, w1, w2);
-        four_rounds(&s, w3, first + 12);
+#define EACH_LANE _Pragma("GCC unroll 2") for (int l = 0; l < lanes; l++)
+    EACH_LANE before[l] = s[l];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+        EACH_LANE four_rounds(&s[l], w[l][i], 4 * i);
+#pragma GCC unroll 12
+    for (int i = 4; i < 16; i++) {
+        EACH_LANE
+        {
+            __m128i *oldest = &w[l][i % 4];
+
+            *oldest = schedule(*oldest, w[l][(i + 1) % 4], w[l][(i + 2) % 4], w[l][(i + 3) % 4]);
+            four_rounds(&s[l], *oldest, 4 * i);
+        }
     }
-    s.abef = _mm_add_epi32(s.abef, before.abef);
-    s.cdgh = _mm_add_epi32(s.cdgh, before.cdgh);
-    return s;
+    EACH_LANE
+    {
+        s[l].abef = _mm_add_epi32(s[l].abef, before[l].abef);
+        s[l].cdgh = _mm_add_epi32(s[l].cdgh, before[l].cdgh);
+    }
 }
 
 /* Sixteen message bytes as four words, the first in the lowest lane. */
@@ -114,13 +120,6 @@ NI __m128i state_high(struct state s)
     return _mm_shuffle_epi32(_mm_unpacklo_epi64(s.cdgh, s.abef), 0x1b);
 }
 
-/* SHA256 of the 32 bytes that are a digest already in words. */
-NI struct state hash_digest(struct state digest)
-{
-    return compress(start(), state_low(digest), state_high(digest), words(0x80000000, 0, 0, 0),
-                    words(0, 0, 0, 32 * 8));
-}
-
 NI void store(uint8_t out[32], struct state s)
 {
     __m128i order = _mm_set_epi32(0x0c0d0e0f, 0x08090a0b, 0x04050607, 0x00010203);
@@ -129,35 +128,84 @@ NI void store(uint8_t out[32], struct state s)
     _mm_storeu_si128((__m128i *)(out + 16), _mm_shuffle_epi8(state_high(s), order));
 }
 
-NI struct state compress_bytes(struct state s, const uint8_t p[64])
+NI void load_block(__m128i w[4], const uint8_t p[64])
 {
-    return compress(s, load(p), load(p + 16), load(p + 32), load(p + 48));
+    for (int i = 0; i < 4; i++)
+        w[i] = load(p + 16 * i);
+}
+
+/* What follows the last whole words of a message of size bytes in its last block: from word first
+ * on. */
+NI void pad(__m128i w[4], int first, int size)
+{
+    for (int i = first; i < 4; i++)
+        w[i] = _mm_setzero_si128();
+    w[first] = words(0x80000000, 0, 0, 0);
+    w[3] = _mm_or_si128(w[3], words(0, 0, 0, 8 * (uint32_t)size));
+}
+
+/* Replaces each state by the state of its digest's SHA256. */
+NI void hash_digests(struct state *s, int lanes)
+{
+    __m128i w[LANES_MAX][4];
+
+    EACH_LANE
+    {
+        w[l][0] = state_low(s[l]);
+        w[l][1] = state_high(s[l]);
+        pad(w[l], 2, 32);
+        s[l] = start();
+    }
+    compress(s, w, lanes);
 }
 
 NI_ENTRY void sha256_ni_32(uint8_t out[32], const uint8_t data[32])
 {
-    store(out, compress(start(), load(data), load(data + 16), words(0x80000000, 0, 0, 0),
-                        words(0, 0, 0, 32 * 8)));
+    struct state s = start();
+    __m128i w[1][4] = {{load(data), load(data + 16)}};
+
+    pad(w[0], 2, 32);
+    compress(&s, w, 1);
+    store(out, s);
+}
+
+NI void sha256d_64(uint8_t *out, const uint8_t *data, int lanes)
+{
+    struct state s[LANES_MAX];
+    __m128i w[LANES_MAX][4];
+
+    EACH_LANE
+    {
+        s[l] = start();
+        load_block(w[l], data + 64 * l);
+    }
+    compress(s, w, lanes);
+    EACH_LANE pad(w[l], 0, 64);
+    compress(s, w, lanes);
+    hash_digests(s, lanes);
+    EACH_LANE store(out + 32 * l, s[l]);
 }
 
 NI_ENTRY void sha256d_ni_64_many(uint8_t *out, const uint8_t *data, size_t count)
 {
-    for (; count > 0; count--, out += 32, data += 64) {
-        struct state s = compress_bytes(start(), data);
-        __m128i zero = _mm_setzero_si128();
-
-        s = compress(s, words(0x80000000, 0, 0, 0), zero, zero, words(0, 0, 0, 64 * 8));
-        store(out, hash_digest(s));
-    }
+    for (; count >= 2; count -= 2, out += 64, data += 128)
+        sha256d_64(out, data, 2);
+    if (count > 0)
+        sha256d_64(out, data, 1);
 }
 
 NI_ENTRY void sha256d_ni_80(uint8_t out[32], const uint8_t data[80])
 {
-    struct state s = compress_bytes(start(), data);
+    struct state s = start();
+    __m128i w[1][4];
 
-    s = compress(s, load(data + 64), words(0x80000000, 0, 0, 0), _mm_setzero_si128(),
-                 words(0, 0, 0, 80 * 8));
-    store(out, hash_digest(s));
+    load_block(w[0], data);
+    compress(&s, w, 1);
+    w[0][0] = load(data + 64);
+    pad(w[0], 1, 80);
+    compress(&s, w, 1);
+    hash_digests(&s, 1);
+    store(out, s);
 }
 
 #else

@@ -2,7 +2,7 @@
 
 #define CHECKSUM_SIZE 6
 
-static const char charset[] = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+static const char charset[32] = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 
 /* One step of the BCH code over GF(32): the checksum so far times x, plus value. */
 static uint32_t step(uint32_t checksum, uint8_t value)
@@ -60,7 +60,7 @@ bool bech32_decode(struct bech32 *b, const char *text, size_t text_size)
     if (text_size > sizeof copy || !lower(copy, text, text_size))
         return false;
 
-    const char *separator = memrchr(copy, '1', text_size);
+    char *separator = memrchr(copy, '1', text_size);
 
     if (separator == NULL || separator == copy)
         return false;
@@ -71,14 +71,14 @@ bool bech32_decode(struct bech32 *b, const char *text, size_t text_size)
     if (value_count < CHECKSUM_SIZE)
         return false;
     for (size_t i = 0; i < value_count; i++) {
-        const char *found = memchr(charset, separator[1 + i], 32);
+        const char *found = memchr(charset, separator[1 + i], sizeof charset);
 
         if (found == NULL)
             return false;
         values[i] = (uint8_t)(found - charset);
     }
-    memcpy(b->hrp, copy, hrp_size);
-    b->hrp[hrp_size] = '\0';
+    *separator = '\0';
+    memcpy(b->hrp, copy, hrp_size + 1);
     b->value_count = value_count - CHECKSUM_SIZE;
     memcpy(b->values, values, b->value_count);
 

@@ -17,22 +17,25 @@ struct block {
     uint32_t stripped_size;
 };
 
-/* False on a short, overlong or malformed block, or a full arena. Output offsets count from data.data.
- * With hashes, txids and wtxids are computed in the same pass. A block with no transactions parses
- * (the rules refuse it). */
-MUST_CHECK bool block_parse(struct block *block, struct bytes data, struct arena *arena, bool with_hashes);
+/* False on a short, overlong or malformed block, or a full arena. Output offsets count from
+ * data.data. With hashes, txids and wtxids are computed in the same pass. A block with no
+ * transactions parses (the rules refuse it). */
+MUST_CHECK bool block_parse(struct block *block, struct bytes data, struct arena *arena,
+                            bool with_hashes);
 
 static inline uint32_t block_weight(const struct block *block)
 {
     return block->stripped_size * 3 + (uint32_t)block->raw.size;
 }
 
-/* Folds count hashes in place to their merkle root at the front; there is room for one hash more. True if
- * two of a pair were equal on any level. */
+/* Folds count hashes in place to their merkle root at the front; there is room for one hash more.
+ * True if two of a pair were equal on any level. */
 bool merkle_fold(uint8_t *hashes, size_t count);
-/* The merkle root of txids, and whether some two adjacent hashes of a level were equal, so that a block
- * with a doubled subtree has the same root (CVE-2012-2459). scratch has room for 32 × (tx_count + 1) bytes. */
-void block_merkle_root(uint8_t root[32], bool *is_mutated, const struct block *block, uint8_t *scratch);
+/* The merkle root of txids, and whether some two adjacent hashes of a level were equal, so that a
+ * block with a doubled subtree has the same root (CVE-2012-2459). scratch has room for 32 ×
+ * (tx_count + 1) bytes. */
+void block_merkle_root(uint8_t root[32], bool *is_mutated, const struct block *block,
+                       uint8_t *scratch);
 /* Of wtxids with the coinbase's taken as zero (BIP141). */
 void block_witness_merkle_root(uint8_t root[32], const struct block *block, uint8_t *scratch);
 #endif

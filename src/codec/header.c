@@ -19,5 +19,5 @@ struct block_hash header_hash(const struct header *header)
     struct block_hash hash;
 
     sha256d_80(hash.bytes, (const uint8_t *)header);
-    return hash;
+    return hash; /* cppcheck-suppress uninitvar ; sha256d_80 has written it */
 }

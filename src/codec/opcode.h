@@ -122,7 +122,7 @@
     X(OP_INVALIDOPCODE, 0xff)
 
 enum opcode {
-#define X(name, value) name = value,
+#define X(name, value) name = (value),
     OPCODE_LIST(X)
 #undef X
 };

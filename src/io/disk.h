@@ -1,9 +1,9 @@
 /* disk.h - the one way to files. Backends: the ring (io_uring), plain system calls (for tools,
  * which work where io_uring is forbidden), and the simulated disk of simdisk.h.
  *
- * Thread: a struct disk belongs to the thread that makes its first disk_submit or disk_run; until
- * then to the one that opened it. Several may be open over one directory; a file is used only with
- * the disk that opened it. disk_wake is for any thread.
+ * Thread: a struct disk belongs to the thread that makes its first disk_run; until then to the one
+ * that opened it. It is closed there, or when that thread has ended. Several may be open over one
+ * directory; a file is used only with the disk that opened it. disk_wake is for any thread.
  *
  * An operation lives in the struct of who waits for it and must stay, with all it points to, until
  * its done is called; done is called inside disk_run only and may submit more. Operations of equal
@@ -93,6 +93,7 @@ enum disk_open_flags {
     DISK_OPEN_RANDOM = 8,   /* no read-ahead: a descriptor of its own for random access */
     DISK_OPEN_PRIVATE = 16, /* mode 0600 when created */
 };
+/* name: relative to the disk's directory, or absolute. -EISDIR, or -ESPIPE for a pipe or device. */
 MUST_CHECK int disk_file_open(struct disk *disk, struct disk_file **file, const char *name,
                               unsigned flags);
 void disk_file_close(struct disk_file *file);

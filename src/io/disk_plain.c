@@ -49,9 +49,22 @@ void plain_wake(struct disk *disk)
     (void)written; /* fails only after 2^64 wakes without a sleep */
 }
 
+/* Only what can be read anywhere and has a size is a file to us. */
+static int check_type(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (S_ISDIR(st.st_mode))
+        return -EISDIR;
+    return S_ISREG(st.st_mode) ? 0 : -ESPIPE;
+}
+
 int plain_file_open(struct disk *disk, struct disk_file **file, const char *name, unsigned flags)
 {
-    int mode = O_CLOEXEC | (flags & DISK_OPEN_WRITE ? O_RDWR : O_RDONLY);
+    /* Without O_NONBLOCK a pipe without a writer would be waited for. */
+    int mode = O_CLOEXEC | O_NONBLOCK | (flags & DISK_OPEN_WRITE ? O_RDWR : O_RDONLY);
 
     if (flags & DISK_OPEN_CREATE)
         mode |= O_CREAT;
@@ -63,6 +76,14 @@ int plain_file_open(struct disk *disk, struct disk_file **file, const char *name
 
     if (fd < 0)
         return -errno;
+
+    int error = check_type(fd);
+
+    if (error < 0) {
+        close(fd);
+        return error;
+    }
+    fcntl(fd, F_SETFL, 0);
     if (flags & DISK_OPEN_RANDOM)
         posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 
@@ -85,8 +106,6 @@ int plain_file_size(struct disk_file *file, uint64_t *size)
 
     if (fstat(fd_of(file), &st) < 0)
         return -errno;
-    if (S_ISDIR(st.st_mode))
-        return -EISDIR;
     *size = (uint64_t)st.st_size;
     return 0;
 }

@@ -202,6 +202,14 @@ static void crash_file(struct simfile *file, struct prng *prng)
     copy(&file->now, &file->durable);
 }
 
+static void set_text(char text[SIMFS_NAME_MAX + 1], const char *name)
+{
+    size_t size = strlen(name) + 1;
+
+    assert(size <= SIMFS_NAME_MAX + 1);
+    memcpy(text, name, size);
+}
+
 static struct name *find(const struct names *names, const char *text)
 {
     for (size_t i = 0; i < names->count; i++)
@@ -241,7 +249,7 @@ static void directory_of(char directory[SIMFS_NAME_MAX + 1], const char *name)
     memcpy(directory, name, size);
     directory[size] = 0;
     if (size == 0)
-        strcpy(directory, slash == NULL ? "." : "/");
+        set_text(directory, slash == NULL ? "." : "/");
 }
 
 static bool is_directory(const struct names *names, const char *directory)
@@ -310,7 +318,7 @@ int simfs_create(struct simfs *fs, struct simfile **file, const char *name)
         return -ENAMETOOLONG;
     if (is_directory(&fs->now, name))
         return -EISDIR;
-    strcpy(change.name.text, name);
+    set_text(change.name.text, name);
     change.name.file = new_file(fs);
     *file = change.name.file;
     return change_name(fs, &change);
@@ -326,7 +334,7 @@ int simfs_make_dir(struct simfs *fs, const char *name)
         return 0;
     if (find(&fs->now, name) != NULL)
         return -EEXIST;
-    strcpy(change.name.text, name);
+    set_text(change.name.text, name);
     return change_name(fs, &change);
 }
 
@@ -346,8 +354,8 @@ int simfs_rename(struct simfs *fs, const char *name, const char *new_name)
     if (strcmp(name, new_name) == 0)
         return 0;
     change.name.file = old->file;
-    strcpy(change.name.text, new_name);
-    strcpy(change.old_text, name);
+    set_text(change.name.text, new_name);
+    set_text(change.old_text, name);
     return change_name(fs, &change);
 }
 
@@ -357,7 +365,7 @@ int simfs_unlink(struct simfs *fs, const char *name)
 
     if (simfs_find(fs, name) == NULL)
         return is_directory(&fs->now, name) ? -EISDIR : -ENOENT;
-    strcpy(change.name.text, name);
+    set_text(change.name.text, name);
     return change_name(fs, &change);
 }
 
@@ -469,12 +477,12 @@ void simfs_put(struct simfs *fs, const char *name, struct bytes content)
     while (!is_directory(&fs->now, directory)) {
         struct name parent = {.file = NULL};
 
-        strcpy(parent.text, directory);
+        set_text(parent.text, directory);
         set_name(&fs->now, &parent);
         set_name(&fs->durable, &parent);
         directory_of(directory, parent.text);
     }
-    strcpy(put.text, name);
+    set_text(put.text, name);
     set_name(&fs->now, &put);
     set_name(&fs->durable, &put);
     simfile_write(put.file, 0, 0, content);

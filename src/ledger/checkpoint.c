@@ -18,7 +18,8 @@ void checkpoint_copy_shard(const struct ledger *ledger, uint32_t shard, struct s
 {
     const struct root *root = &ledger->root;
     uint64_t entry_count = root->index.shards[shard].count;
-    size_t most = entry_count * sizeof(struct index_entry) + root->side_count * sizeof *root->side;
+    size_t most =
+        (entry_count + 1) * sizeof(struct index_entry) + root->side_count * sizeof *root->side;
 
     if (most > image->capacity) {
         image->capacity = most + most / 8;

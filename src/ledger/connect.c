@@ -165,7 +165,8 @@ int world_connect(struct ledger *ledger, struct world *world, const struct ledge
         if (rc != 0 || result->verdict != CONNECT_OK)
             return rc;
     }
-    find_in_root(ledger, world->parent, lb, input_count, refs);
+    if (input_count > 0)
+        find_in_root(ledger, world->parent, lb, input_count, refs);
 
     for (uint32_t t = 0; t < block->tx_count; t++) {
         const struct tx *tx = &block->txs[t];

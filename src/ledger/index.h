@@ -62,7 +62,7 @@ uint64_t index_delete(struct index *index, uint32_t shard, uint64_t tag);
 /* Grows the fullest shards, a few at most, if they are due; called between blocks. */
 void index_grow_step(struct index *index);
 
-/* Copies a shard's entries without the gaps; out has room for its count. */
+/* Copies a shard's entries without the gaps; out has room for its count and one more. */
 void index_pack(const struct index *index, uint32_t shard, struct index_entry *out);
 /* Fills an empty shard with entries in rising order of tags; words are not 0. */
 void index_unpack(struct index *index, uint32_t shard, const struct index_entry *entries,

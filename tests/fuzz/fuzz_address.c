@@ -61,7 +61,7 @@ static void check_script(struct bytes script)
     uint8_t again[ADDRESS_SCRIPT_SIZE];
     size_t again_size;
 
-    text_init(&text, 8 * script.size + 1000);
+    text_init(&text, 32 * script.size + 1000); /* no operation takes more */
     if (script_text(&text, script))
         assert(text.size >= 2 && text.data[0] == '[' && text.data[text.size - 1] == ']');
     else

@@ -1,5 +1,6 @@
 #include "base/random.h"
 #include "codec/address.h"
+#include "codec/bech32.h"
 #include "vectors.h"
 #include <ctype.h>
 
@@ -131,6 +132,33 @@ START_TEST(texts_against_the_rules_of_bip350_are_refused)
 
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
         ck_assert_msg(!address_to_script(script, &size, texts[i], &mainnet), "%s", texts[i]);
+}
+END_TEST
+
+/* Whether version 1 with count values, the last of them last, is an address. */
+static bool takes_values(size_t count, uint8_t last)
+{
+    struct bech32 b = {.form = BECH32M, .hrp = "bc", .values = {1}, .value_count = 1 + count};
+    char text[BECH32_TEXT_SIZE_MAX + 1];
+    uint8_t script[ADDRESS_SCRIPT_SIZE];
+    size_t size;
+
+    b.values[count] = last;
+    ck_assert(bech32_encode(text, &b));
+    return address_to_script(script, &size, text, &mainnet);
+}
+
+START_TEST(what_is_left_over_of_five_bits_is_short_and_zero)
+{
+    ck_assert(takes_values(52, 0));  /* 32 bytes and 4 bits */
+    ck_assert(!takes_values(52, 1)); /* the lowest of them set */
+    ck_assert(!takes_values(52, 8)); /* the highest */
+    ck_assert(takes_values(52, 16)); /* a bit of the program */
+    ck_assert(takes_values(53, 0));  /* 33 bytes and 1 bit */
+    ck_assert(!takes_values(54, 0)); /* 33 bytes and 6 bits */
+    ck_assert(takes_values(4, 0));   /* 2 bytes and 4 bits */
+    ck_assert(!takes_values(3, 0));  /* 1 byte and 7 bits */
+    ck_assert(!takes_values(6, 0));  /* 3 bytes and 6 bits */
 }
 END_TEST
 
@@ -274,6 +302,7 @@ int main(void)
     return SUITE_RUN("address", each_kind_of_address, other_networks_are_refused,
                      witness_programs_of_all_versions_and_sizes, scripts_a_byte_off_have_no_address,
                      texts_against_the_rules_of_bip350_are_refused,
+                     what_is_left_over_of_five_bits_is_short_and_zero,
                      random_changes_of_an_address_are_refused, private_keys_are_those_of_the_curve,
                      published_vectors);
 }

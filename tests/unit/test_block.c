@@ -246,6 +246,24 @@ START_TEST(transaction_counts_allocate_only_what_the_bytes_can_hold)
 }
 END_TEST
 
+START_TEST(smallest_transactions_fill_the_block)
+{
+    static const uint8_t smallest[10] = {0};
+    struct build b = {0};
+    uint8_t header[HEADER_SIZE] = {0};
+
+    build_raw(&b, header, sizeof header);
+    build_count(&b, 100);
+    for (int i = 0; i < 100; i++)
+        build_raw(&b, smallest, sizeof smallest);
+
+    struct bytes data = build_take(&b);
+
+    ck_assert(parses(data));
+    free((void *)data.data);
+}
+END_TEST
+
 static void check_pow(const struct block *block)
 {
     uint32_t size = block->header.bits >> 24;
@@ -411,10 +429,11 @@ END_TEST
 
 int main(void)
 {
-    return SUITE_RUN(
-        "block", header_is_its_80_bytes, genesis_header_has_its_hash,
-        merkle_roots_equal_the_naive_ones, doubled_subtrees_have_the_same_root_and_are_seen,
-        a_block_without_transactions_parses_and_has_a_zero_root,
-        every_truncation_and_a_byte_more_are_refused,
-        transaction_counts_allocate_only_what_the_bytes_can_hold, real_blocks, real_chains);
+    return SUITE_RUN("block", header_is_its_80_bytes, genesis_header_has_its_hash,
+                     merkle_roots_equal_the_naive_ones,
+                     doubled_subtrees_have_the_same_root_and_are_seen,
+                     a_block_without_transactions_parses_and_has_a_zero_root,
+                     every_truncation_and_a_byte_more_are_refused,
+                     transaction_counts_allocate_only_what_the_bytes_can_hold,
+                     smallest_transactions_fill_the_block, real_blocks, real_chains);
 }

@@ -172,7 +172,7 @@ START_TEST(packed_entries_come_back)
     for (int i = 0; i < 50000; i++)
         index_insert(&index, 2, prng_next(&prng), (uint64_t)i + 1);
     uint64_t count = index.shards[2].count;
-    struct index_entry *packed = xmalloc(count * sizeof *packed);
+    struct index_entry *packed = xmalloc((count + 1) * sizeof *packed);
     index_pack(&index, 2, packed);
 
     index_init(&again, 4, 0);

@@ -1,15 +1,13 @@
 /* The reference node's script_tests: each script with its expected error, and the same verdict
  * under fewer rules when it passes and under more when it does not. */
 #include "base/random.h"
-#include "script/signature.h"
 #include "script/verify.h"
 #include "script_asm.h"
 #include "shared_files.h"
+#include "taproot_tree.h"
 #include "tx_draft.h"
 #include "vectors.h"
 #include <math.h>
-#include <secp256k1.h>
-#include <secp256k1_extrakeys.h>
 
 #define FLAG_VARIANTS 48
 
@@ -79,37 +77,6 @@ static void check_spend(const struct spend *spend, uint32_t flags, const char *e
     script_machine_free(machine);
 }
 
-/* A tree of the one leaf script under the generator's X as internal key: output key and control
- * block. */
-static void make_taproot(struct bytes script, uint8_t output_key[32], uint8_t control[33])
-{
-    static const uint8_t secret[32] = {[31] = 1};
-    secp256k1_context *ctx = secp256k1_context_create(SECP256K1_CONTEXT_NONE);
-    secp256k1_keypair pair;
-    secp256k1_xonly_pubkey internal, output;
-    secp256k1_pubkey tweaked;
-    struct sha256 hash;
-    uint8_t node[32], head[1 + COMPACT_SIZE_MAX] = {0xc0};
-    int parity;
-
-    ck_assert(secp256k1_keypair_create(ctx, &pair, secret));
-    ck_assert(secp256k1_keypair_xonly_pub(ctx, &internal, NULL, &pair));
-    secp256k1_xonly_pubkey_serialize(ctx, control + 1, &internal);
-    sha256_init_tagged(&hash, "TapLeaf");
-    sha256_update(&hash, head, 1 + compact_write(head + 1, script.size));
-    sha256_update(&hash, script.data, script.size);
-    sha256_final(&hash, node);
-    sha256_init_tagged(&hash, "TapTweak");
-    sha256_update(&hash, control + 1, 32);
-    sha256_update(&hash, node, 32);
-    sha256_final(&hash, node);
-    ck_assert(secp256k1_xonly_pubkey_tweak_add(ctx, &tweaked, &internal, node));
-    ck_assert(secp256k1_xonly_pubkey_from_pubkey(ctx, &output, &parity, &tweaked));
-    secp256k1_xonly_pubkey_serialize(ctx, output_key, &output);
-    control[0] = (uint8_t)(0xc0 | parity);
-    secp256k1_context_destroy(ctx);
-}
-
 /* [item…, amount]: hex, or a script in words, or the control block of the script before it. */
 static void read_witness(const json_t *items, struct spend *spend, uint8_t output_key[32])
 {
@@ -118,11 +85,13 @@ static void read_witness(const json_t *items, struct spend *spend, uint8_t outpu
 
     for (size_t i = 0; i < count; i++) {
         const char *text = vector_string(json_array_get(items, i));
-        uint8_t control[33];
 
         if (strcmp(text, "#CONTROLBLOCK#") == 0) {
-            make_taproot(item, output_key, control);
-            draft_witness_item(&spend->witness, (struct bytes){control, sizeof control});
+            struct build control = {0};
+
+            taproot_tree(item, 0xc0, 0, output_key, &control);
+            draft_witness_item(&spend->witness, (struct bytes){control.data, control.size});
+            free(control.data);
             continue;
         }
         free((void *)item.data);

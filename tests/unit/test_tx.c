@@ -310,6 +310,26 @@ START_TEST(counts_allocate_only_what_the_bytes_can_hold)
 }
 END_TEST
 
+START_TEST(smallest_inputs_and_outputs_fill_the_buffer)
+{
+    for (uint64_t input_count = 1; input_count <= 30; input_count++) {
+        for (uint64_t output_count = 0; output_count <= 30; output_count++) {
+            struct build b = {0};
+
+            build_u32(&b, 2);
+            build_count(&b, input_count);
+            for (uint64_t i = 0; i < input_count; i++)
+                build_input(&b, 1, 0);
+            build_count(&b, output_count);
+            for (uint64_t i = 0; i < output_count; i++)
+                build_output(&b, 1, 0);
+            build_u32(&b, 0);
+            ck_assert(built_parses(&b));
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_full_arena_refuses)
 {
     struct build b = {0};
@@ -454,6 +474,7 @@ int main(void)
         long_form_is_refused_wherever_a_count_stands, only_flag_one_is_known,
         marker_with_only_empty_witnesses_is_refused,
         two_zero_bytes_are_a_transaction_without_inputs_and_outputs,
-        counts_allocate_only_what_the_bytes_can_hold, a_full_arena_refuses,
-        coinbase_is_one_null_prevout, random_mutations_do_no_harm, published_transactions_parse);
+        counts_allocate_only_what_the_bytes_can_hold, smallest_inputs_and_outputs_fill_the_buffer,
+        a_full_arena_refuses, coinbase_is_one_null_prevout, random_mutations_do_no_harm,
+        published_transactions_parse);
 }

@@ -40,7 +40,9 @@ void buffer_compact(struct buffer *b, uint64_t v)
 {
     uint8_t encoded[COMPACT_SIZE_MAX];
 
-    buffer_put(b, encoded, compact_write(encoded, v));
+    size_t size = compact_write(encoded, v);
+
+    buffer_put(b, encoded, size);
 }
 
 void buffer_sized(struct buffer *b, struct bytes data)

@@ -1,6 +1,6 @@
 #include "chaingen/build.h"
 #include "base/hash.h"
-#include "chain/u256.h"
+#include "chain/block_rules.h"
 #include "codec/opcode.h"
 #include <stdlib.h>
 
@@ -61,26 +61,13 @@ void build_coinbase(struct buffer *out, const struct build_coinbase *coinbase)
     buffer_free(&script_sig);
 }
 
-/* The last output that looks like a commitment is it. */
-static const struct tx_output *find_commitment(const struct tx *coinbase)
-{
-    for (uint32_t i = coinbase->output_count; i-- > 0;) {
-        struct bytes script = coinbase->outputs[i].script_pubkey;
-
-        if (script.size >= COMMITMENT_SIZE &&
-            memcmp(script.data, commitment_head, sizeof commitment_head) == 0)
-            return &coinbase->outputs[i];
-    }
-    return NULL;
-}
-
 static void write_commitment(uint8_t *raw, struct block *block, uint8_t *scratch)
 {
-    const struct tx_output *output = find_commitment(&block->txs[0]);
+    int32_t output = block_find_commitment(block);
     uint8_t root_and_reserved[64] = {0};
     struct cursor witness = cursor_of(block->txs[0].inputs[0].witness);
 
-    if (output == NULL)
+    if (output < 0)
         return;
     block_witness_merkle_root(root_and_reserved, block, scratch);
     if (block->txs[0].inputs[0].witness_count > 0) {
@@ -88,25 +75,27 @@ static void write_commitment(uint8_t *raw, struct block *block, uint8_t *scratch
 
         memcpy(root_and_reserved + 32, reserved.data, reserved.size < 32 ? reserved.size : 32);
     }
-    sha256d_once(raw + (output->script_pubkey.data - raw) + sizeof commitment_head,
-                 root_and_reserved, sizeof root_and_reserved);
+
+    const uint8_t *script = block->txs[0].outputs[output].script_pubkey.data;
+
+    sha256d_once(raw + (script - raw) + sizeof commitment_head, root_and_reserved,
+                 sizeof root_and_reserved);
     tx_hash(&block->txs[0]);
 }
 
-static struct block_hash find_nonce(uint8_t *raw)
+static void find_nonce(struct block_hash *hash, uint8_t *raw)
 {
     bool is_negative, is_overflow;
     struct u256 target = u256_from_compact(le32_read(raw + 72), &is_negative, &is_overflow);
 
     for (uint32_t nonce = 0;; nonce++) {
-        struct block_hash hash;
         struct u256 value;
 
         le32_write(raw + 76, nonce);
-        sha256d_80(hash.bytes, raw);
-        value = u256_from_le(hash.bytes);
+        sha256d_80(hash->bytes, raw);
+        value = u256_from_le(hash->bytes);
         if (u256_compare(&value, &target) <= 0)
-            return hash;
+            return;
         assert(nonce != UINT32_MAX);
     }
 }
@@ -130,7 +119,7 @@ bool build_seal(struct block_hash *hash, uint8_t *raw, size_t size, unsigned wha
     if (what & BUILD_MERKLE)
         block_merkle_root(raw + 36, &is_mutated, &block, scratch);
     if (what & BUILD_NONCE)
-        *hash = find_nonce(raw);
+        find_nonce(hash, raw);
     else
         sha256d_80(hash->bytes, raw);
     free(scratch);

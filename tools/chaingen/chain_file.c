@@ -12,11 +12,10 @@
 #define NO_PARENT UINT32_MAX
 #define FOREIGN   0xff /* the kind of a coin that is not the wallet's */
 
-static bool map_file(struct bytes *data, const char *path, char *error, size_t error_size)
+static bool map_file(struct chain_file *file, const char *path, char *error, size_t error_size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
-    void *map;
 
     if (fd < 0 || fstat(fd, &st) != 0) {
         snprintf(error, error_size, "%s: %s", path, strerror(errno));
@@ -24,13 +23,14 @@ static bool map_file(struct bytes *data, const char *path, char *error, size_t e
             close(fd);
         return false;
     }
-    map = mmap(NULL, st.st_size > 0 ? (size_t)st.st_size : 1, PROT_READ, MAP_PRIVATE, fd, 0);
+    file->map = mmap(NULL, st.st_size > 0 ? (size_t)st.st_size : 1, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
-    if (map == MAP_FAILED) {
+    if (file->map == MAP_FAILED) {
+        file->map = NULL;
         snprintf(error, error_size, "%s: %s", path, strerror(errno));
         return false;
     }
-    *data = (struct bytes){map, (size_t)st.st_size};
+    file->data = (struct bytes){file->map, (size_t)st.st_size};
     return true;
 }
 
@@ -145,7 +145,7 @@ bool chain_file_open(struct chain_file *file, const char *path, const struct par
                      char *error, size_t error_size)
 {
     *file = (struct chain_file){.tip_height = -1};
-    if (!map_file(&file->data, path, error, error_size))
+    if (!map_file(file, path, error, error_size))
         return false;
     if (!read_records(file, path, params->magic, error, error_size)) {
         chain_file_close(file);
@@ -162,8 +162,8 @@ bool chain_file_open(struct chain_file *file, const char *path, const struct par
 
 void chain_file_close(struct chain_file *file)
 {
-    if (file->data.data)
-        munmap((void *)(uintptr_t)file->data.data, file->data.size ? file->data.size : 1);
+    if (file->map)
+        munmap(file->map, file->data.size ? file->data.size : 1);
     free(file->blocks);
     free(file->chain);
     *file = (struct chain_file){.tip_height = -1};
@@ -176,7 +176,7 @@ struct bytes chain_file_block(const struct chain_file *file, int32_t height)
 
 uint32_t chain_file_median_time(const struct chain_file *file, int32_t height)
 {
-    uint32_t times[11];
+    uint32_t times[11] = {0};
     size_t count = 0;
 
     for (; count < ARRAY_COUNT(times) && height >= 0; count++, height--) {

@@ -6,7 +6,8 @@
 #include "chaingen/generate.h"
 
 struct chain_file {
-    struct bytes data;
+    void *map;
+    struct bytes data; /* all of it */
     struct chain_file_block {
         struct bytes raw;
         struct block_hash hash;

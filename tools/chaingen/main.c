@@ -19,7 +19,7 @@ enum { EXIT_USAGE = 2 };
 struct options {
     const char *out, *from, *seed;
     int32_t at, block_count, fork_count, fork_length;
-    int64_t input_count, end_time;
+    int64_t input_count, idle_count, end_time;
     bool is_interleaved, is_shuffled, is_new_only, is_json, is_quiet;
     uint32_t thread_count;
 };
@@ -34,7 +34,8 @@ struct run {
     struct params params;
     struct generate_options generate;
     struct chain_point start;
-    struct coin_list coins; /* of a given file */
+    struct chain_file given;
+    struct coin_list coins; /* of the given file */
     uint32_t start_time;
     struct writer writer;
     struct fork_record *forks;
@@ -55,6 +56,9 @@ static void print_help(FILE *out)
         "the\n"
         "                     default is 0: coinbases only; else the coins of the seed's keys are "
         "spent\n"
+        "  --idle-coins N     so many coins besides that nobody spends, up to 15,000 a block: for "
+        "large\n"
+        "                     coin sets\n"
         "  --seed TEXT        of keys and everything drawn (default: caesure)\n"
         "  --end-time SECONDS time of the last block (default: 600 s a block from the genesis on)\n"
         "  --forks N          N branches from evenly spread blocks, every other one with the main\n"
@@ -105,14 +109,23 @@ static bool parse_order(const char *text)
 
 static void parse_options(struct options *o, int argc, char **argv)
 {
-    static const struct option longs[] = {{"out", 1, 0, 'o'},         {"blocks", 1, 0, 'b'},
-                                          {"inputs", 1, 0, 'i'},      {"seed", 1, 0, 's'},
-                                          {"end-time", 1, 0, 'e'},    {"forks", 1, 0, 'f'},
-                                          {"fork-length", 1, 0, 'l'}, {"fork-order", 1, 0, 'r'},
-                                          {"shuffle", 0, 0, 'u'},     {"from", 1, 0, 'F'},
-                                          {"at", 1, 0, 'a'},          {"new-only", 0, 0, 'n'},
-                                          {"json", 0, 0, 'J'},        {"quiet", 0, 0, 'q'},
-                                          {"help", 0, 0, 'h'},        {0}};
+    static const struct option longs[] = {{"out", 1, 0, 'o'},
+                                          {"blocks", 1, 0, 'b'},
+                                          {"inputs", 1, 0, 'i'},
+                                          {"seed", 1, 0, 's'},
+                                          {"idle-coins", 1, 0, 'c'},
+                                          {"end-time", 1, 0, 'e'},
+                                          {"forks", 1, 0, 'f'},
+                                          {"fork-length", 1, 0, 'l'},
+                                          {"fork-order", 1, 0, 'r'},
+                                          {"shuffle", 0, 0, 'u'},
+                                          {"from", 1, 0, 'F'},
+                                          {"at", 1, 0, 'a'},
+                                          {"new-only", 0, 0, 'n'},
+                                          {"json", 0, 0, 'J'},
+                                          {"quiet", 0, 0, 'q'},
+                                          {"help", 0, 0, 'h'},
+                                          {0}};
 
     for (int c; (c = getopt_long(argc, argv, "j:h", longs, NULL)) != -1;)
         switch (c) {
@@ -124,6 +137,9 @@ static void parse_options(struct options *o, int argc, char **argv)
             break;
         case 'i':
             o->input_count = parse_number("--inputs", optarg, 0, 10000000000);
+            break;
+        case 'c':
+            o->idle_count = parse_number("--idle-coins", optarg, 0, 10000000000);
             break;
         case 's':
             o->seed = optarg;
@@ -180,12 +196,21 @@ static void fail(const char *what, const char *why)
     exit(EXIT_FAILURE);
 }
 
+static void check_room(uint64_t count, const char *what, int64_t room)
+{
+    if (count <= (uint64_t)room)
+        return;
+    fprintf(stderr, "chaingen: the blocks that can spend hold at most %lld %s\n", (long long)room,
+            what);
+    exit(EXIT_USAGE);
+}
+
 /* How many blocks there are and how many inputs, where only one of both is given. */
 static void settle_size(struct run *run)
 {
     const struct options *o = run->options;
     struct generate_options *g = &run->generate;
-    int32_t first = run->start.height + 1;
+    int32_t first = o->from ? run->start.height + 1 : FIRST_SPENDS;
 
     if (o->from) {
         g->input_count = o->input_count > 0 ? (uint64_t)o->input_count : 0;
@@ -199,17 +224,13 @@ static void settle_size(struct run *run)
                          : g->last_height >= FIRST_SPENDS
                              ? (uint64_t)(g->last_height - FIRST_SPENDS + 1) * INPUTS_USUAL
                              : 0;
-        first = FIRST_SPENDS;
     }
 
-    int64_t room =
-        g->last_height >= first ? (int64_t)(g->last_height - first + 1) * INPUTS_BLOCK_MAX : 0;
+    int64_t block_count = g->last_height >= first ? g->last_height - first + 1 : 0;
 
-    if (g->input_count > (uint64_t)room) {
-        fprintf(stderr, "chaingen: %llu inputs do not fit in the blocks %d to %d\n",
-                (unsigned long long)g->input_count, (int)first, (int)g->last_height);
-        exit(EXIT_USAGE);
-    }
+    g->idle_count = (uint64_t)o->idle_count;
+    check_room(g->input_count, "inputs", block_count * INPUTS_BLOCK_MAX);
+    check_room(g->idle_count, "idle coins", g->input_count ? block_count * GENERATE_IDLE_MAX : 0);
 }
 
 static void settle_times(struct run *run)
@@ -236,35 +257,44 @@ static void start_from_genesis(struct run *run)
     run->start =
         (struct chain_point){run->params.genesis_hash, 0, {.tx_count = 1, .output_count = 1}};
     run->start_time = run->params.genesis_header.time;
-    if (!run->options->is_new_only)
-        writer_put_first(&run->writer,
-                         (struct bytes){run->params.genesis_block, run->params.genesis_size});
 }
 
 static void start_from_file(struct run *run)
 {
     const struct options *o = run->options;
-    struct chain_file file;
+    struct chain_file *file = &run->given;
     char error[300];
 
-    if (!chain_file_open(&file, o->from, &run->params, error, sizeof error))
+    if (!chain_file_open(file, o->from, &run->params, error, sizeof error))
         fail(error, NULL);
-    if (o->at > file.tip_height)
+    if (o->at > file->tip_height)
         fail(o->from, "its longest chain ends below that height");
 
-    int32_t height = o->at < 0 ? file.tip_height : o->at;
+    int32_t height = o->at < 0 ? file->tip_height : o->at;
 
-    if (!chain_file_coins(&file, height, run->generate.wallet, &run->start, &run->coins, error,
+    if (!chain_file_coins(file, height, run->generate.wallet, &run->start, &run->coins, error,
                           sizeof error))
         fail(o->from, error);
 
-    uint32_t tip_time = le32_read(chain_file_block(&file, height).data + 68);
-    uint32_t median_time = chain_file_median_time(&file, height);
+    uint32_t tip_time = le32_read(chain_file_block(file, height).data + 68);
+    uint32_t median_time = chain_file_median_time(file, height);
 
     run->start_time = tip_time > median_time ? tip_time : median_time;
-    for (uint32_t i = 0; i < file.block_count && !o->is_new_only; i++)
-        writer_put_first(&run->writer, file.blocks[i].raw);
-    chain_file_close(&file);
+}
+
+static void open_result(struct run *run)
+{
+    const struct options *o = run->options;
+    int error =
+        writer_open(&run->writer, o->out, run->params.magic, o->is_shuffled, run->generate.seed);
+
+    if (error)
+        fail(o->out, strerror(-error));
+    if (!o->is_new_only && !o->from)
+        writer_put_first(&run->writer,
+                         (struct bytes){run->params.genesis_block, run->params.genesis_size});
+    for (uint32_t i = 0; i < run->given.block_count && !o->is_new_only; i++)
+        writer_put_first(&run->writer, run->given.blocks[i].raw);
 }
 
 static void show_progress(struct run *run, const struct chain_point *point)
@@ -387,14 +417,6 @@ static void print_totals(const struct run *run, const struct chain_point *end)
     }
 }
 
-static void check_files(const struct options *o)
-{
-    if (o->from && strcmp(o->from, o->out) == 0)
-        fail(o->out, "is the file to go on from");
-    if (o->from == NULL && o->at >= 0)
-        fail("--at", "only with --from");
-}
-
 int main(int argc, char **argv)
 {
     long cpu_count = sysconf(_SC_NPROCESSORS_ONLN);
@@ -409,7 +431,6 @@ int main(int argc, char **argv)
     uint8_t digest[32];
 
     parse_options(&options, argc, argv);
-    check_files(&options);
     params_init(&run.params, NETWORK_REGTEST);
     sha256_once(digest, options.seed, strlen(options.seed));
 
@@ -420,24 +441,21 @@ int main(int argc, char **argv)
     run.generate = (struct generate_options){
         .params = &run.params, .wallet = wallet, .pool = pool, .seed = le64_read(digest)};
 
-    int error = writer_open(&run.writer, options.out, run.params.magic, options.is_shuffled,
-                            run.generate.seed);
-
-    if (error)
-        fail(options.out, strerror(-error));
     if (options.from)
         start_from_file(&run);
     else
         start_from_genesis(&run);
     settle_size(&run);
     settle_times(&run);
+    open_result(&run);
     generate(&run, &end);
-    error = writer_close(&run.writer);
+    int error = writer_close(&run.writer);
     if (error)
         fail(options.out, strerror(-error));
     print_totals(&run, &end);
     free(run.forks);
     coin_list_free(&run.coins);
+    chain_file_close(&run.given);
     sign_pool_free(pool);
     wallet_free(wallet);
     return 0;

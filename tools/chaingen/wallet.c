@@ -237,7 +237,7 @@ struct wallet *wallet_new(struct bytes seed, uint32_t key_count)
     struct wallet *wallet = xcalloc(1, sizeof *wallet);
 
     assert(key_count >= 3 && key_count <= 65536);
-    wallet->context = secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY);
+    wallet->context = secp256k1_context_create(SECP256K1_CONTEXT_NONE);
     wallet->key_count = key_count;
     wallet->keys = xcalloc(key_count, sizeof *wallet->keys);
     for (uint32_t i = 0; i < key_count; i++)

@@ -396,6 +396,46 @@ START_TEST(branches_are_valid_with_the_same_or_other_transactions)
 }
 END_TEST
 
+START_TEST(idle_coins_are_made_and_stay)
+{
+    static const uint64_t idle_counts[] = {0, 100000};
+    uint64_t coin_counts[2];
+    struct source source;
+    struct checker checker;
+    struct buffer block = {0};
+
+    for (size_t k = 0; k < 2; k++) {
+        source_init(&source, "idle", 110, 300, 2);
+
+        struct generate_options options = {.params = &source.params,
+                                           .wallet = source.wallet,
+                                           .pool = source.pool,
+                                           .last_height = 110,
+                                           .input_count = 300,
+                                           .idle_count = idle_counts[k],
+                                           .last_time = 1700000000,
+                                           .spacing_s = 1};
+
+        struct generator *generator =
+            generator_new(&options, generator_point(source.generator), NULL);
+
+        checker_init(&checker, source.wallet);
+        for (int32_t i = 0; i < 110; i++) {
+            generator_next(generator, &block);
+            check_block(&checker, buffer_bytes(&block));
+        }
+        check_totals(&checker, generator_point(generator));
+        coin_counts[k] = checker.totals.coin_count;
+        generator_free(generator);
+        checker_clear(&checker);
+        source_clear(&source);
+    }
+    /* What is drawn besides differs a little. */
+    ck_assert_uint_gt(coin_counts[1] + 1000, coin_counts[0] + idle_counts[1]);
+    buffer_free(&block);
+}
+END_TEST
+
 START_TEST(a_full_block_stays_within_its_limits)
 {
     struct source source;
@@ -556,6 +596,127 @@ START_TEST(the_genesis_block_is_built_from_its_fields)
 }
 END_TEST
 
+/* A block behind c's tip of the coinbase and these transactions. */
+static struct buffer craft(const struct checker *c, int32_t height, int64_t amount_sat,
+                           const struct buffer *txs, size_t count)
+{
+    struct buffer coinbase = {0}, block = {0};
+    struct header header = {.version = 4,
+                            .prev_hash = c->tip,
+                            .time = 1500000000 + (uint32_t)height,
+                            .bits = BUILD_REGTEST_BITS};
+    struct bytes all[3];
+
+    build_coinbase(&coinbase, &(struct build_coinbase){.height = height,
+                                                       .extra = {(const uint8_t *)"hand", 4},
+                                                       .amount_sat = amount_sat,
+                                                       .script_pubkey =
+                                                           wallet_script(c->wallet, WALLET_P2PK, 1),
+                                                       .has_commitment = true});
+    all[0] = buffer_bytes(&coinbase);
+    for (size_t i = 0; i < count; i++)
+        all[i + 1] = buffer_bytes(&txs[i]);
+    build_block(&block, &header, all, count + 1);
+    buffer_free(&coinbase);
+    return block;
+}
+
+static struct txid txid_at(const struct buffer *block, uint32_t index)
+{
+    struct arena arena;
+    struct block parsed;
+
+    arena_init(&arena, SIZE_MAX);
+    ck_assert(block_parse(&parsed, buffer_bytes(block), &arena, true));
+
+    struct txid txid = parsed.txs[index].txid;
+
+    arena_clear(&arena);
+    return txid;
+}
+
+/* Spends one output of the wallet's to another. */
+static struct buffer craft_spend(const struct wallet *wallet, struct outpoint prevout,
+                                 int64_t amount_sat, enum wallet_kind from, enum wallet_kind to)
+{
+    struct tx_input input = {.prevout = prevout, .sequence = SEQUENCE_FINAL};
+    struct tx_output output = {.amount_sat = amount_sat,
+                               .script_pubkey = wallet_script(wallet, to, 1)};
+    struct tx_output spent = {.amount_sat = amount_sat,
+                              .script_pubkey = wallet_script(wallet, from, 1)};
+    struct wallet_spend spend = {from, 1, 0};
+    struct tx tx = {
+        .version = 2, .inputs = &input, .input_count = 1, .outputs = &output, .output_count = 1};
+    struct buffer raw = {0};
+    struct arena arena;
+
+    arena_init(&arena, SIZE_MAX);
+    wallet_sign(wallet, &raw, &tx, &spent, &spend, &arena);
+    arena_clear(&arena);
+    return raw;
+}
+
+START_TEST(blocks_are_crafted_and_changed_by_hand)
+{
+    struct wallet *wallet = wallet_of("hand");
+    struct checker checker;
+    struct txid first;
+    struct buffer txs[2], block;
+    struct block_hash hash;
+    struct arena arena;
+
+    checker_init(&checker, wallet);
+    for (int32_t height = 1; height <= 100; height++) {
+        block = craft(&checker, height, 50 * SAT_PER_BTC, NULL, 0);
+        check_block(&checker, buffer_bytes(&block));
+        if (height == 1)
+            first = txid_at(&block, 0);
+        buffer_free(&block);
+    }
+    txs[0] = craft_spend(wallet, (struct outpoint){first, 0}, 50 * SAT_PER_BTC, WALLET_P2PK,
+                         WALLET_P2TR_SCRIPT);
+    block = craft(&checker, 101, 50 * SAT_PER_BTC, txs, 1);
+    txs[1] = craft_spend(wallet, (struct outpoint){txid_at(&block, 1), 0}, 50 * SAT_PER_BTC,
+                         WALLET_P2TR_SCRIPT, WALLET_P2WPKH);
+    buffer_free(&block);
+    block = craft(&checker, 101, 50 * SAT_PER_BTC, txs, 2);
+    check_block(&checker, buffer_bytes(&block));
+
+    /* Changed, then sealed in part: each part is what it says. */
+    struct block parsed;
+    struct block_facts facts;
+    static const struct {
+        unsigned what;
+        enum verdict verdict;
+    } seals[] = {{BUILD_NONCE, BAD_TXNMRKLROOT},
+                 {BUILD_MERKLE | BUILD_NONCE, BAD_WITNESS_MERKLE_MATCH},
+                 {BUILD_ALL, VALID}};
+
+    block.data[block.size - 5 - 70] ^= 1; /* in the last transaction's signature */
+    arena_init(&arena, SIZE_MAX);
+    for (size_t i = 0; i < ARRAY_COUNT(seals); i++) {
+        block.data[HEADER_SIZE + 1 + 4 + 2 + 1 + 36 + 1 + 3] ^= 1; /* "hand" of the coinbase */
+        ck_assert(build_seal(&hash, block.data, block.size, seals[i].what));
+        ck_assert(block_parse(&parsed, buffer_bytes(&block), &arena, true));
+        ck_assert(block_hash_equal(&parsed.hash, &hash));
+        ck_assert(header_check_pow(&checker.params, &hash, BUILD_REGTEST_BITS));
+
+        enum verdict verdict = block_check(&checker.params, &parsed, &arena, &facts);
+
+        if (verdict == VALID && facts.commitment == COMMITMENT_MISMATCH)
+            verdict = BAD_WITNESS_MERKLE_MATCH;
+        ck_assert_int_eq(verdict, seals[i].verdict);
+    }
+    ck_assert(!build_seal(&hash, block.data, block.size - 1, BUILD_ALL));
+    arena_clear(&arena);
+    buffer_free(&block);
+    buffer_free(&txs[0]);
+    buffer_free(&txs[1]);
+    checker_clear(&checker);
+    wallet_free(wallet);
+}
+END_TEST
+
 START_TEST(heights_are_pushed_as_bip34_wants)
 {
     static const struct {
@@ -617,8 +778,9 @@ int main(void)
     return SUITE_RUN("chaingen", every_block_is_valid_and_counted, the_mix_is_as_documented,
                      same_seed_same_bytes_with_any_threads,
                      branches_are_valid_with_the_same_or_other_transactions,
-                     a_full_block_stays_within_its_limits, a_file_is_read_and_gone_on_from,
-                     a_bad_file_is_refused_with_its_position,
-                     the_genesis_block_is_built_from_its_fields, heights_are_pushed_as_bip34_wants,
+                     a_full_block_stays_within_its_limits, idle_coins_are_made_and_stay,
+                     a_file_is_read_and_gone_on_from, a_bad_file_is_refused_with_its_position,
+                     the_genesis_block_is_built_from_its_fields,
+                     blocks_are_crafted_and_changed_by_hand, heights_are_pushed_as_bip34_wants,
                      the_coin_set_equals_a_plain_list);
 }

@@ -1,0 +1,22 @@
+/* slices.h - measures ways of doing a piece of work side by side on a noisy machine. Every slice
+ * runs each way once, in turn, so that a change of the machine's speed meets all of them; the first
+ * pass only warms up. The figures are CPU time of the process: the median over the slices, with
+ * quartiles, and the median of the ratios to the first way within a slice. */
+#ifndef BENCH_SLICES_H
+#define BENCH_SLICES_H
+#include <stddef.h>
+
+#define SLICES_MIN 20
+
+struct slice_way {
+    const char *name;
+    void (*run)(void *context); /* one slice of work: some milliseconds at least */
+    void *context;
+    double unit_count; /* that one run does */
+};
+
+/* Prints a table and, for each way, a line of JSON. unit names what is counted ("header"). At most
+ * 16 ways. */
+void slices_run(const char *bench, const char *unit, const struct slice_way *ways, size_t way_count,
+                size_t slice_count);
+#endif
