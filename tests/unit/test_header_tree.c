@@ -331,6 +331,11 @@ START_TEST(child_of_a_marked_block_is_marked_and_never_best)
     ck_assert_ptr_eq(header_tree_best(g->tree), g->nodes[5]);
     header_tree_reconsider(g->tree, g->nodes[4]);
     ck_assert_ptr_eq(header_tree_best(g->tree), g->nodes[4]);
+    add(g, 6, 4, 1300000005, 0x207fffff);
+    header_tree_reconsider(g->tree, g->nodes[2]);
+    add(g, 7, 2, 1300000006, 0x207fffff); /* an older leaf, a younger tip */
+    header_tree_reconsider(g->tree, g->nodes[5]);
+    ck_assert_ptr_eq(header_tree_best(g->tree), g->nodes[6]);
     drop(g);
 }
 END_TEST
