@@ -10,19 +10,19 @@ static struct addr_entry entry_read(struct cursor *c, bool is_v2)
     return entry;
 }
 
-enum message_result addr_list_open(struct addr_list *list, struct bytes payload, bool is_v2)
+enum parse_result addr_list_open(struct addr_list *list, struct bytes payload, bool is_v2)
 {
     struct cursor c = cursor_of(payload);
     uint64_t count = compact_read(&c);
 
     if (!cursor_ok(&c))
-        return MESSAGE_MALFORMED;
+        return PARSE_MALFORMED;
     if (count > ADDR_COUNT_MAX)
-        return MESSAGE_EXCEEDED;
+        return PARSE_EXCEEDED;
     *list = (struct addr_list){c, (uint32_t)count, (uint32_t)count, is_v2};
     for (uint64_t i = 0; i < count; i++)
         entry_read(&c, is_v2);
-    return cursor_ok(&c) ? MESSAGE_PARSED : MESSAGE_MALFORMED;
+    return cursor_ok(&c) ? PARSE_OK : PARSE_MALFORMED;
 }
 
 bool addr_list_next(struct addr_list *list, struct addr_entry *entry)

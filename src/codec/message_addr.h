@@ -1,8 +1,8 @@
 /* message_addr.h - addr and addrv2 (BIP155). Pure; a list is read in place. */
 #ifndef CODEC_MESSAGE_ADDR_H
 #define CODEC_MESSAGE_ADDR_H
-#include "codec/message_result.h"
 #include "codec/netaddr.h"
+#include "codec/parse_result.h"
 
 #define ADDR_COUNT_MAX      1000
 #define ADDR_ENTRY_SIZE_MAX (4 + 9 + NETADDR_BIP155_MAX) /* the other form has 30 bytes */
@@ -21,8 +21,8 @@ struct addr_list {
 };
 
 /* Looks through the whole payload, so that addr_list_next cannot fail later. */
-MUST_CHECK enum message_result addr_list_open(struct addr_list *list, struct bytes payload,
-                                              bool is_v2);
+MUST_CHECK enum parse_result addr_list_open(struct addr_list *list, struct bytes payload,
+                                            bool is_v2);
 
 /* The next entry with an address that has a meaning to us; false at the end. */
 bool addr_list_next(struct addr_list *list, struct addr_entry *entry);

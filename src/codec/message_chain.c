@@ -1,7 +1,7 @@
 #include "codec/message_chain.h"
 #include "codec/compact.h"
 
-enum message_result inv_list_parse(struct inv_list *list, struct bytes payload)
+enum parse_result inv_list_parse(struct inv_list *list, struct bytes payload)
 {
     struct cursor c = cursor_of(payload);
     uint64_t count = compact_read(&c);
@@ -10,9 +10,7 @@ enum message_result inv_list_parse(struct inv_list *list, struct bytes payload)
         cursor_fail(&c);
     list->items = c.at;
     list->count = (uint32_t)count;
-    return !cursor_ok(&c)          ? MESSAGE_MALFORMED
-           : count > INV_COUNT_MAX ? MESSAGE_EXCEEDED
-                                   : MESSAGE_PARSED;
+    return !cursor_ok(&c) ? PARSE_MALFORMED : count > INV_COUNT_MAX ? PARSE_EXCEEDED : PARSE_OK;
 }
 
 size_t inv_list_write(uint8_t *out, const struct inv *items, uint32_t count)
@@ -24,7 +22,7 @@ size_t inv_list_write(uint8_t *out, const struct inv *items, uint32_t count)
     return size + (size_t)count * sizeof *items;
 }
 
-enum message_result locator_parse(struct locator_message *message, struct bytes payload)
+enum parse_result locator_parse(struct locator_message *message, struct bytes payload)
 {
     struct cursor c = cursor_of(payload);
 
@@ -35,11 +33,11 @@ enum message_result locator_parse(struct locator_message *message, struct bytes 
     struct bytes hashes = cursor_take(&c, cursor_ok(&c) ? count * 32 : 0);
     struct bytes stop = cursor_take(&c, 32);
     if (!cursor_ok(&c))
-        return MESSAGE_MALFORMED;
+        return PARSE_MALFORMED;
     message->count = (uint32_t)count;
     message->hashes = (const struct block_hash *)hashes.data;
     memcpy(&message->stop, stop.data, 32);
-    return count > LOCATOR_COUNT_MAX ? MESSAGE_EXCEEDED : MESSAGE_PARSED;
+    return count > LOCATOR_COUNT_MAX ? PARSE_EXCEEDED : PARSE_OK;
 }
 
 size_t locator_write(uint8_t out[LOCATOR_SIZE_MAX], const struct locator_message *message)
@@ -57,14 +55,14 @@ size_t locator_write(uint8_t out[LOCATOR_SIZE_MAX], const struct locator_message
     return (size_t)(at + 32 - out);
 }
 
-enum message_result headers_parse(struct header headers[HEADERS_COUNT_MAX], uint32_t *count,
-                                  struct bytes payload)
+enum parse_result headers_parse(struct header headers[HEADERS_COUNT_MAX], uint32_t *count,
+                                struct bytes payload)
 {
     struct cursor c = cursor_of(payload);
     uint64_t claimed = compact_read(&c);
 
     if (cursor_ok(&c) && claimed > HEADERS_COUNT_MAX)
-        return MESSAGE_EXCEEDED;
+        return PARSE_EXCEEDED;
     for (uint64_t i = 0; i < claimed && cursor_ok(&c); i++) {
         struct bytes raw = cursor_take(&c, HEADER_SIZE);
 
@@ -73,7 +71,7 @@ enum message_result headers_parse(struct header headers[HEADERS_COUNT_MAX], uint
         compact_read(&c); /* the number of transactions: 0, and never minded */
     }
     *count = (uint32_t)claimed;
-    return cursor_ok(&c) ? MESSAGE_PARSED : MESSAGE_MALFORMED;
+    return cursor_ok(&c) ? PARSE_OK : PARSE_MALFORMED;
 }
 
 size_t headers_write(uint8_t *out, const struct header *headers, uint32_t count)

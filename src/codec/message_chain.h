@@ -3,7 +3,7 @@
 #ifndef CODEC_MESSAGE_CHAIN_H
 #define CODEC_MESSAGE_CHAIN_H
 #include "codec/header.h"
-#include "codec/message_result.h"
+#include "codec/parse_result.h"
 
 #define INV_COUNT_MAX     50000
 #define LOCATOR_COUNT_MAX 101
@@ -28,7 +28,7 @@ struct inv_list {
     uint32_t count;
 };
 
-MUST_CHECK enum message_result inv_list_parse(struct inv_list *list, struct bytes payload);
+MUST_CHECK enum parse_result inv_list_parse(struct inv_list *list, struct bytes payload);
 
 static inline struct inv inv_at(const struct inv_list *list, uint32_t i)
 {
@@ -51,13 +51,13 @@ struct locator_message {
     struct block_hash stop;          /* zero: as many as are allowed */
 };
 
-MUST_CHECK enum message_result locator_parse(struct locator_message *message, struct bytes payload);
+MUST_CHECK enum parse_result locator_parse(struct locator_message *message, struct bytes payload);
 /* count <= LOCATOR_COUNT_MAX. Returns the size. */
 size_t locator_write(uint8_t out[LOCATOR_SIZE_MAX], const struct locator_message *message);
 
 #define HEADERS_SIZE_MAX (3 + HEADERS_COUNT_MAX * (HEADER_SIZE + 1))
 
-MUST_CHECK enum message_result headers_parse(struct header headers[HEADERS_COUNT_MAX],
-                                             uint32_t *count, struct bytes payload);
+MUST_CHECK enum parse_result headers_parse(struct header headers[HEADERS_COUNT_MAX],
+                                           uint32_t *count, struct bytes payload);
 size_t headers_write(uint8_t *out, const struct header *headers, uint32_t count);
 #endif

@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -415,9 +416,14 @@ void conn_finish(struct conn *conn)
     touch(conn);
 }
 
-static void stop(void *object)
+static void stop(void *object, bool is_now)
 {
-    conn_close(object);
+    struct conn *conn = object;
+
+    if (is_now || conn->is_connecting)
+        conn_close(conn);
+    else
+        conn_finish(conn);
 }
 
 static void set_options(int fd, const struct conn_limits *limits)
@@ -475,6 +481,13 @@ struct conn *conn_connect(struct reactor *reactor, const struct sockaddr *addr, 
     conn->addr_size = addr_size;
     conn->is_connecting = true;
     return conn;
+}
+
+bool conn_has_vanished(const struct conn *conn)
+{
+    struct pollfd state = {.fd = conn->fd};
+
+    return poll(&state, 1, 0) == 1 && state.revents & (POLLHUP | POLLERR);
 }
 
 int conn_peer_address(const struct conn *conn, struct sockaddr *addr, socklen_t *size)

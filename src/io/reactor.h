@@ -30,8 +30,9 @@ struct reactor_options {
 #define REACTOR_WHY_SIZE 256
 MUST_CHECK int reactor_new(struct reactor **reactor, const struct reactor_options *options,
                            char why[REACTOR_WHY_SIZE]);
-/* Runs until reactor_stop, then closes every listener and connection (their closed callbacks come)
- * and returns when the last completion is in: 0, or the error that ended it. */
+/* Runs until reactor_stop, then closes every listener, and every connection once its queued output
+ * is sent, at most a second later; their closed callbacks come. Returns when the last completion is
+ * in: 0, or the error that ended it. */
 MUST_CHECK int reactor_run(struct reactor *reactor);
 void reactor_stop(struct reactor *reactor); /* any thread, also a callback */
 void reactor_free(struct reactor *reactor);
@@ -136,6 +137,10 @@ void conn_resume(struct conn *conn);
 void conn_close(struct conn *conn);
 /* Ends it when the output queue is sent; receives no more. */
 void conn_finish(struct conn *conn);
+
+/* Whether the other side has closed altogether (not only ended its sending) or reset: to be asked
+ * while receiving is paused and so nothing is reported. */
+bool conn_has_vanished(const struct conn *conn);
 
 /* The other side's address; *size is updated. */
 MUST_CHECK int conn_peer_address(const struct conn *conn, struct sockaddr *addr, socklen_t *size);

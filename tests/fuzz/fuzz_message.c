@@ -32,14 +32,14 @@ static void check_addr(struct bytes payload, bool is_v2)
     uint8_t raw[1 + ADDR_ENTRY_SIZE_MAX] = {1};
     uint32_t count = 0;
 
-    if (addr_list_open(&list, payload, is_v2) != MESSAGE_PARSED)
+    if (addr_list_open(&list, payload, is_v2) != PARSE_OK)
         return;
     for (; addr_list_next(&list, &entry); count++) {
         struct addr_list one;
         size_t size = 1 + addr_entry_write(raw + 1, &entry, is_v2);
-        enum message_result result = addr_list_open(&one, (struct bytes){raw, size}, is_v2);
+        enum parse_result result = addr_list_open(&one, (struct bytes){raw, size}, is_v2);
 
-        assert(result == MESSAGE_PARSED);
+        assert(result == PARSE_OK);
         bool has_one = addr_list_next(&one, &again);
         assert(has_one && cursor_left(&one.cursor) == 0 && !addr_list_next(&one, &again));
         assert(again.time == entry.time && again.services == entry.services &&
@@ -52,7 +52,7 @@ static void check_inv(struct bytes payload)
 {
     struct inv_list list;
 
-    if (inv_list_parse(&list, payload) != MESSAGE_PARSED)
+    if (inv_list_parse(&list, payload) != PARSE_OK)
         return;
     struct inv *items = xcalloc(list.count, sizeof *items);
     uint8_t *raw = xmalloc(COMPACT_SIZE_MAX + list.count * sizeof *items);
@@ -70,7 +70,7 @@ static void check_locator(struct bytes payload)
     struct locator_message locator;
     uint8_t raw[LOCATOR_SIZE_MAX];
 
-    if (locator_parse(&locator, payload) != MESSAGE_PARSED)
+    if (locator_parse(&locator, payload) != PARSE_OK)
         return;
     size_t size = locator_write(raw, &locator);
     assert(size <= payload.size && memcmp(raw, payload.data, size) == 0);
@@ -82,11 +82,11 @@ static void check_headers(struct bytes payload)
     struct header *again = xmalloc(HEADERS_COUNT_MAX * sizeof *headers);
     uint32_t count, count_again;
 
-    if (headers_parse(headers, &count, payload) == MESSAGE_PARSED) {
+    if (headers_parse(headers, &count, payload) == PARSE_OK) {
         uint8_t *raw = xmalloc(HEADERS_SIZE_MAX);
         size_t size = headers_write(raw, headers, count);
 
-        assert(headers_parse(again, &count_again, (struct bytes){raw, size}) == MESSAGE_PARSED);
+        assert(headers_parse(again, &count_again, (struct bytes){raw, size}) == PARSE_OK);
         assert(count == count_again && memcmp(headers, again, count * sizeof *headers) == 0);
         free(raw);
     }

@@ -157,7 +157,7 @@ START_TEST(addr_lists_of_1000_are_read_and_of_1001_exceed)
         uint32_t count = 0;
         size_t size = addr_message(raw, 1000, is_v2);
 
-        ck_assert_int_eq(addr_list_open(&list, (struct bytes){raw, size}, is_v2), MESSAGE_PARSED);
+        ck_assert_int_eq(addr_list_open(&list, (struct bytes){raw, size}, is_v2), PARSE_OK);
         while (addr_list_next(&list, &entry)) {
             ck_assert_uint_eq(entry.time, 1700000000 + count);
             ck_assert_uint_eq(entry.services, count);
@@ -166,13 +166,13 @@ START_TEST(addr_lists_of_1000_are_read_and_of_1001_exceed)
         }
         ck_assert_uint_eq(count, 1000);
         size = addr_message(raw, 1001, is_v2);
-        ck_assert_int_eq(addr_list_open(&list, (struct bytes){raw, size}, is_v2), MESSAGE_EXCEEDED);
+        ck_assert_int_eq(addr_list_open(&list, (struct bytes){raw, size}, is_v2), PARSE_EXCEEDED);
 
         size = addr_message(raw, 4, is_v2);
         for (size_t cut = 0; cut < size; cut++) {
             struct bytes copy = exact_copy(raw, cut);
 
-            ck_assert_int_eq(addr_list_open(&list, copy, is_v2), MESSAGE_MALFORMED);
+            ck_assert_int_eq(addr_list_open(&list, copy, is_v2), PARSE_MALFORMED);
             free((void *)copy.data);
         }
     }
@@ -189,7 +189,7 @@ START_TEST(addresses_without_meaning_are_passed_over)
 
     ck_assert_uint_eq(raw[1 + 4 + 1], NETADDR_IPV4);
     raw[1 + 4 + 1] = 99; /* of a network to come */
-    ck_assert_int_eq(addr_list_open(&list, (struct bytes){raw, size}, true), MESSAGE_PARSED);
+    ck_assert_int_eq(addr_list_open(&list, (struct bytes){raw, size}, true), PARSE_OK);
     ck_assert_uint_eq(list.count, 2);
     ck_assert(addr_list_next(&list, &entry));
     ck_assert_int_eq(entry.addr.kind, NETADDR_IPV6);
@@ -211,16 +211,16 @@ START_TEST(inv_of_50000_is_read_and_of_50001_exceeds)
         size_t size = inv_list_write(raw, items, count);
 
         ck_assert_int_eq(inv_list_parse(&list, (struct bytes){raw, size}),
-                         count == 50000 ? MESSAGE_PARSED : MESSAGE_EXCEEDED);
-        ck_assert_int_eq(inv_list_parse(&list, (struct bytes){raw, size - 1}), MESSAGE_MALFORMED);
+                         count == 50000 ? PARSE_OK : PARSE_EXCEEDED);
+        ck_assert_int_eq(inv_list_parse(&list, (struct bytes){raw, size - 1}), PARSE_MALFORMED);
     }
     size_t size = inv_list_write(raw, items, 3);
-    ck_assert_int_eq(inv_list_parse(&list, (struct bytes){raw, size}), MESSAGE_PARSED);
+    ck_assert_int_eq(inv_list_parse(&list, (struct bytes){raw, size}), PARSE_OK);
     ck_assert_uint_eq(list.count, 3);
     struct inv last = inv_at(&list, 2);
     ck_assert_mem_eq(&last, &items[2], sizeof last);
     memset(raw, 0xff, 9); /* a count of 2^64 - 1 */
-    ck_assert_int_eq(inv_list_parse(&list, (struct bytes){raw, 1000}), MESSAGE_MALFORMED);
+    ck_assert_int_eq(inv_list_parse(&list, (struct bytes){raw, 1000}), PARSE_MALFORMED);
     free(items);
     free(raw);
 }
@@ -236,16 +236,16 @@ START_TEST(locator_of_101_is_read_and_of_102_exceeds)
     for (uint32_t i = 0; i < 102; i++)
         le32_write(hashes[i].bytes, i);
     size_t size = locator_write(raw, &in);
-    ck_assert_int_eq(locator_parse(&out, (struct bytes){raw, size}), MESSAGE_PARSED);
+    ck_assert_int_eq(locator_parse(&out, (struct bytes){raw, size}), PARSE_OK);
     ck_assert_uint_eq(out.count, 101);
     ck_assert_uint_eq(out.version, 70016);
     ck_assert_mem_eq(out.hashes, hashes, 101 * 32);
     ck_assert(block_hash_equal(&out.stop, &in.stop));
-    ck_assert_int_eq(locator_parse(&out, (struct bytes){raw, size - 1}), MESSAGE_MALFORMED);
+    ck_assert_int_eq(locator_parse(&out, (struct bytes){raw, size - 1}), PARSE_MALFORMED);
     raw[4] = 102;
     memset(raw + size, 0, 32);
-    ck_assert_int_eq(locator_parse(&out, (struct bytes){raw, size + 32}), MESSAGE_EXCEEDED);
-    ck_assert_int_eq(locator_parse(&out, (struct bytes){raw, size}), MESSAGE_MALFORMED);
+    ck_assert_int_eq(locator_parse(&out, (struct bytes){raw, size + 32}), PARSE_EXCEEDED);
+    ck_assert_int_eq(locator_parse(&out, (struct bytes){raw, size}), PARSE_MALFORMED);
     free(hashes);
 }
 END_TEST
@@ -260,16 +260,16 @@ START_TEST(headers_of_2000_are_read_and_of_2001_exceed)
         in[i].nonce = i;
     size_t size = headers_write(raw, in, 2000);
     ck_assert_uint_eq(size, HEADERS_SIZE_MAX);
-    ck_assert_int_eq(headers_parse(out, &count, (struct bytes){raw, size}), MESSAGE_PARSED);
+    ck_assert_int_eq(headers_parse(out, &count, (struct bytes){raw, size}), PARSE_OK);
     ck_assert_uint_eq(count, 2000);
     ck_assert_mem_eq(in, out, 2000 * sizeof *in);
-    ck_assert_int_eq(headers_parse(out, &count, (struct bytes){raw, size - 1}), MESSAGE_MALFORMED);
+    ck_assert_int_eq(headers_parse(out, &count, (struct bytes){raw, size - 1}), PARSE_MALFORMED);
     size = headers_write(raw, in, 2001);
-    ck_assert_int_eq(headers_parse(out, &count, (struct bytes){raw, size}), MESSAGE_EXCEEDED);
+    ck_assert_int_eq(headers_parse(out, &count, (struct bytes){raw, size}), PARSE_EXCEEDED);
 
     size = headers_write(raw, in, 1);
     raw[size - 1] = 200; /* the number of transactions is not minded */
-    ck_assert_int_eq(headers_parse(out, &count, (struct bytes){raw, size}), MESSAGE_PARSED);
+    ck_assert_int_eq(headers_parse(out, &count, (struct bytes){raw, size}), PARSE_OK);
     free(in);
     free(out);
     free(raw);

@@ -1,0 +1,106 @@
+#include "admin/commands.h"
+
+#include "base/arena.h"
+#include "base/version.h"
+
+#include <stdlib.h>
+
+struct commands {
+    struct engine *engine;
+    void (*shutdown)(void *context);
+    void *context;
+    struct monitor_command *table;
+    size_t count;
+};
+
+/* A request on its way through the engine. */
+struct asked {
+    struct command command;
+    struct monitor_request *request;
+};
+
+/* On one of the engine's threads. */
+static void engine_done(struct command *command)
+{
+    struct asked *asked = CONTAINER_OF(command, struct asked, command);
+
+    asked->request->answer = command->text;
+    monitor_answer(asked->request);
+}
+
+static void run_engine(void *context, const struct monitor_command *command,
+                       struct monitor_request *request)
+{
+    const struct commands *commands = context;
+    const struct engine_text_command *text_command = command->data;
+    struct asked *asked = xcalloc(1, sizeof *asked);
+
+    asked->request = request;
+    asked->command.run = text_command->run;
+    asked->command.done = engine_done;
+    asked->command.argument = request->argument;
+    text_init(&asked->command.text, MONITOR_ANSWER_MAX);
+    request->memory = asked;
+    if (!engine_post(commands->engine, &asked->command))
+        monitor_error(request, "the node is busy or stopping");
+}
+
+static void run_version(void *context, const struct monitor_command *command,
+                        struct monitor_request *request)
+{
+    (void)context, (void)command;
+    text_printf(&request->answer, "version %s\n", caesure_version);
+    monitor_answer(request);
+}
+
+static void run_shutdown(void *context, const struct monitor_command *command,
+                         struct monitor_request *request)
+{
+    const struct commands *commands = context;
+
+    (void)command;
+    text_printf(&request->answer, "stopping\n");
+    monitor_answer(request);
+    commands->shutdown(commands->context);
+}
+
+static const struct monitor_command own_commands[] = {
+    {"version", "", "the version of this program", run_version, NULL},
+    {"shutdown", "", "stops the node", run_shutdown, NULL},
+};
+
+struct commands *commands_new(struct engine *engine, void (*shutdown)(void *context), void *context)
+{
+    struct commands *commands = xcalloc(1, sizeof *commands);
+    size_t engine_count;
+    const struct engine_text_command *text_commands = engine_text_commands(&engine_count);
+
+    commands->engine = engine;
+    commands->shutdown = shutdown;
+    commands->context = context;
+    commands->table = xcalloc(engine_count + ARRAY_COUNT(own_commands), sizeof *commands->table);
+    for (size_t i = 0; i < engine_count; i++)
+        commands->table[commands->count++] = (struct monitor_command){
+            .name = text_commands[i].name,
+            .usage = text_commands[i].usage,
+            .help = text_commands[i].help,
+            .run = run_engine,
+            .data = &text_commands[i],
+        };
+    for (size_t i = 0; i < ARRAY_COUNT(own_commands); i++)
+        commands->table[commands->count++] = own_commands[i];
+    return commands;
+}
+
+void commands_free(struct commands *commands)
+{
+    free(commands->table);
+    free(commands);
+}
+
+void commands_fill(const struct commands *commands, struct monitor_options *options)
+{
+    options->commands = commands->table;
+    options->command_count = commands->count;
+    options->context = (void *)commands;
+}
