@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define MB               ((uint64_t)1 << 20)
-#define BYTES_A_COIN     22
-#define BYTES_A_HEADER   (192 + 24 + 16) /* node, block table, slack of the hash table */
-#define EVENTS_A_BLOCK   15000           /* coins created and spent by a large block */
-#define BYTES_AN_EVENT   96
-#define GROWTH_PERCENT   110
+#define MB             ((uint64_t)1 << 20)
+#define BYTES_A_COIN   22
+#define BYTES_A_HEADER (192 + 24 + 16) /* node, block table, slack of the hash table */
+#define EVENTS_A_BLOCK 15000           /* coins created and spent by a large block */
+#define BYTES_AN_EVENT 96
+#define GROWTH_PERCENT 110
 
 static bool read_number(const char *path, uint64_t *value)
 {
@@ -24,7 +24,8 @@ static bool read_number(const char *path, uint64_t *value)
     return is_read;
 }
 
-/* The limit of this process's cgroup in a hierarchy mounted at root, walking up to the root group. */
+/* The limit of this process's cgroup in a hierarchy mounted at root, walking up to the root group.
+ */
 static void apply_cgroup(const char *root, const char *group, const char *name, uint64_t *total)
 {
     char path[4096], part[2048];
@@ -68,8 +69,8 @@ static uint64_t between(uint64_t least, uint64_t value, uint64_t most)
     return value < least ? least : value > most ? most : value;
 }
 
-void memory_plan(struct memory_plan *plan, uint64_t total, uint64_t coin_count, uint64_t header_count,
-                 int32_t horizon)
+void memory_plan(struct memory_plan *plan, uint64_t total, uint64_t coin_count,
+                 uint64_t header_count, int32_t horizon)
 {
     *plan = (struct memory_plan){
         .total = total,
@@ -84,7 +85,8 @@ void memory_plan(struct memory_plan *plan, uint64_t total, uint64_t coin_count, 
 
 uint64_t memory_sum(const struct memory_plan *plan)
 {
-    return plan->in_flight + plan->resident + plan->coins + plan->headers + plan->worlds + plan->other;
+    return plan->in_flight + plan->resident + plan->coins + plan->headers + plan->worlds +
+           plan->other;
 }
 
 void memory_print(const struct memory_plan *plan, struct text *text)
@@ -92,11 +94,12 @@ void memory_print(const struct memory_plan *plan, struct text *text)
     const struct {
         const char *name;
         uint64_t size;
-    } parts[] = {{"coin index", plan->coins},        {"worlds, at most", plan->worlds},
-                 {"last blocks", plan->resident},    {"blocks in flight", plan->in_flight},
-                 {"headers, table", plan->headers},  {"everything else", plan->other},
-                 {"together", memory_sum(plan)},     {"this machine has", plan->total}};
+    } parts[] = {{"coin index", plan->coins},       {"worlds, at most", plan->worlds},
+                 {"last blocks", plan->resident},   {"blocks in flight", plan->in_flight},
+                 {"headers, table", plan->headers}, {"everything else", plan->other},
+                 {"together", memory_sum(plan)},    {"this machine has", plan->total}};
 
     for (size_t i = 0; i < ARRAY_COUNT(parts); i++)
-        text_printf(text, "  %-18s %7llu MB\n", parts[i].name, (unsigned long long)(parts[i].size / MB));
+        text_printf(text, "  %-18s %7llu MB\n", parts[i].name,
+                    (unsigned long long)(parts[i].size / MB));
 }

@@ -58,7 +58,10 @@ static void log_line(void *context, enum engine_log_level level, const char *lin
 
     if (level == ENGINE_LOG_DEBUG && !node->options->is_verbose)
         return;
-    snprintf(text, sizeof text, "%s%s", level == ENGINE_LOG_ERROR ? "error: " : level == ENGINE_LOG_WARNING ? "warning: " : "",
+    snprintf(text, sizeof text, "%s%s",
+             level == ENGINE_LOG_ERROR     ? "error: "
+             : level == ENGINE_LOG_WARNING ? "warning: "
+                                           : "",
              line);
     print_line(node, text);
 }
@@ -129,7 +132,8 @@ static void print_import(struct node *node)
     char line[512];
 
     snprintf(line, sizeof line,
-             "import: %llu blocks accepted, %llu known already, %llu refused, %llu stored without a verdict, %llu "
+             "import: %llu blocks accepted, %llu known already, %llu refused, %llu stored without "
+             "a verdict, %llu "
              "without a known parent",
              (unsigned long long)result->accepted, (unsigned long long)result->duplicate,
              (unsigned long long)result->refused, (unsigned long long)result->unjudged,
@@ -234,7 +238,8 @@ static bool plan_memory(struct node *node)
     struct text text;
     bool is_main = node->params.network == NETWORK_MAIN;
 
-    memory_plan(&node->memory, memory_total(), 0, is_main ? 1000000 : 200000, (int32_t)node->options->horizon);
+    memory_plan(&node->memory, memory_total(), 0, is_main ? 1000000 : 200000,
+                (int32_t)node->options->horizon);
     text_init(&text, 4096);
     memory_print(&node->memory, &text);
     fprintf(stderr, "memory, at the start (the coin index grows to %llu MB on mainnet):\n%s",
@@ -253,7 +258,9 @@ static enum exit_code open_engine(struct node *node)
         .params = &node->params,
         .directory = node->directory,
         .events = {.log = log_line, .tip = engine_tip, .failed = engine_failed, .context = node},
-        .worker_count = (uint32_t)(node->options->threads ? node->options->threads : cores > 0 ? cores : 1),
+        .worker_count = (uint32_t)(node->options->threads ? node->options->threads
+                                   : cores > 0            ? cores
+                                                          : 1),
         .horizon = (int32_t)node->options->horizon,
         .in_flight_limit = node->memory.in_flight,
         .resident_limit = node->memory.resident,
@@ -297,10 +304,12 @@ static enum exit_code open_monitor(struct node *node)
     int error = monitor_open(&node->monitor, node->reactor, &options);
     if (error == 0)
         return EXIT_DONE;
-    fprintf(stderr, "caesure: the socket %s cannot be opened: %s%s\n", options.path, strerror(-error),
-            error == -EADDRINUSE ? " (another node answers there)"
-            : error == -EEXIST   ? " (what is there is no socket of ours: move it away or name another with --monitor)"
-                                 : "");
+    fprintf(
+        stderr, "caesure: the socket %s cannot be opened: %s%s\n", options.path, strerror(-error),
+        error == -EADDRINUSE ? " (another node answers there)"
+        : error == -EEXIST
+            ? " (what is there is no socket of ours: move it away or name another with --monitor)"
+            : "");
     return EXIT_LISTEN;
 }
 

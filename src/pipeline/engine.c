@@ -110,7 +110,8 @@ static struct block_job *job_of(struct message *message, size_t offset)
 static void read_back_done(struct engine *engine, struct block_job *job)
 {
     if (job->read_error) {
-        engine_fail(engine, ENGINE_DISK, "reading blocks.bin failed: %s", strerror(-job->read_error));
+        engine_fail(engine, ENGINE_DISK, "reading blocks.bin failed: %s",
+                    strerror(-job->read_error));
         engine->read_count--;
         finish_stored(engine, job);
         return;
@@ -137,7 +138,8 @@ static void handle(struct engine *engine, struct message *message)
         synced(engine);
         break;
     case MESSAGE_COMMAND:
-        run_command(engine, (struct command *)((char *)message - offsetof(struct command, message)));
+        run_command(engine,
+                    (struct command *)((char *)message - offsetof(struct command, message)));
         break;
     }
 }
@@ -194,7 +196,8 @@ static void *ledger_main(void *argument)
         answer_idle(engine);
         publish(engine);
         uint64_t now = cpu_ns();
-        atomic_fetch_add_explicit(&engine->pipeline.stats.ledger.busy_ns, now - since, memory_order_relaxed);
+        atomic_fetch_add_explicit(&engine->pipeline.stats.ledger.busy_ns, now - since,
+                                  memory_order_relaxed);
         since = now;
 
         if (atomic_load(&engine->is_stopping))
@@ -301,11 +304,13 @@ void engine_accept_headers(struct engine *engine, const struct header *headers, 
     pthread_mutex_lock(&engine->tree_mutex);
     for (size_t i = 0; i < count; i++) {
         bool is_new;
-        verdicts[i] = header_accept(engine->tree, engine->params, &headers[i], engine_now(engine), &nodes[i], &is_new);
+        verdicts[i] = header_accept(engine->tree, engine->params, &headers[i], engine_now(engine),
+                                    &nodes[i], &is_new);
     }
     pthread_mutex_unlock(&engine->tree_mutex);
     if (header_tree_best(engine->tree) != best && engine->config.events.headers)
-        engine->config.events.headers(engine->config.events.context, header_tree_best(engine->tree));
+        engine->config.events.headers(engine->config.events.context,
+                                      header_tree_best(engine->tree));
 }
 
 struct header_tree *engine_lock_tree(struct engine *engine)

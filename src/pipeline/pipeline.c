@@ -6,8 +6,10 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define ARENA_LIMIT ((size_t)2 << 30) /* 100,000 prevouts of 10,000 bytes: dear, but a valid block may have them */
-#define ARENA_KEEP  ((size_t)1 << 20)
+#define ARENA_LIMIT                                                                                \
+    ((size_t)2 << 30) /* 100,000 prevouts of 10,000 bytes: dear, but a valid block may have them   \
+                       */
+#define ARENA_KEEP ((size_t)1 << 20)
 
 static size_t power_of_two(size_t least)
 {
@@ -18,8 +20,9 @@ static size_t power_of_two(size_t least)
     return n;
 }
 
-void pipeline_init(struct pipeline *pipeline, const struct params *params, const struct ledger_key *key,
-                   struct block_table *table, uint32_t worker_count, size_t credit_limit)
+void pipeline_init(struct pipeline *pipeline, const struct params *params,
+                   const struct ledger_key *key, struct block_table *table, uint32_t worker_count,
+                   size_t credit_limit)
 {
     *pipeline = (struct pipeline){.params = params,
                                   .key = key,
@@ -266,7 +269,8 @@ void pipeline_submit(struct block_job *job)
         job->is_submitted = true;
         job->state = JOB_PARSING;
         if (job->expected)
-            atomic_fetch_add_explicit(&work_of(pipeline, job->expected)->submitted, 1, memory_order_relaxed);
+            atomic_fetch_add_explicit(&work_of(pipeline, job->expected)->submitted, 1,
+                                      memory_order_relaxed);
         job->raw = (struct bytes){job->buffer, job->size};
         job->submitted_us = clock_monotonic_us();
         bool is_pushed = mpmc_push(&pipeline->parse_ring, job);

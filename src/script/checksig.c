@@ -235,7 +235,7 @@ enum script_error op_checksigadd(struct script_machine *m)
 struct multisig {
     uint32_t key_count, signature_count;
     uint32_t first_key, first_signature;
-    uint32_t size; /* all but the dummy */
+    uint32_t size; /* of all, the dummy included */
 };
 
 static enum script_error multisig_read(struct script_machine *m, struct multisig *multisig)
@@ -261,7 +261,7 @@ static enum script_error multisig_read(struct script_machine *m, struct multisig
         return SCRIPT_ERR_SIG_COUNT;
     multisig->signature_count = (uint32_t)signature_count;
     multisig->first_signature = multisig->key_count + 3;
-    multisig->size = multisig->key_count + multisig->signature_count + 2;
+    multisig->size = multisig->key_count + multisig->signature_count + 3;
     return m->depth < multisig->size ? SCRIPT_ERR_INVALID_STACK_OPERATION : SCRIPT_OK;
 }
 
@@ -290,7 +290,8 @@ static enum script_error multisig_check(struct script_machine *m, struct multisi
     return SCRIPT_OK;
 }
 
-/* dummy signatures… count pubkeys… count -- bool */
+/* dummy signatures… count pubkeys… count -- bool: from the first days on one element too many is
+ * taken */
 enum script_error op_checkmultisig(struct script_machine *m, bool is_verify)
 {
     struct multisig multisig;
@@ -314,12 +315,9 @@ enum script_error op_checkmultisig(struct script_machine *m, bool is_verify)
          !is_valid && m->flags & SCRIPT_VERIFY_NULLFAIL && i < multisig.signature_count; i++)
         if (stack_top(m, multisig.first_signature + i)->size > 0)
             return SCRIPT_ERR_NULLFAIL;
-    /* From the first days on one element too many is taken. */
-    if (m->depth < multisig.size + 1)
-        return SCRIPT_ERR_INVALID_STACK_OPERATION;
-    if (m->flags & SCRIPT_VERIFY_NULLDUMMY && stack_top(m, multisig.size + 1)->size > 0)
+    if (m->flags & SCRIPT_VERIFY_NULLDUMMY && stack_top(m, multisig.size)->size > 0)
         return SCRIPT_ERR_SIG_NULLDUMMY;
-    stack_drop(m, multisig.size + 1);
+    stack_drop(m, multisig.size);
     if (!is_verify)
         stack_push_bool(m, is_valid);
     else if (!is_valid)

@@ -316,7 +316,8 @@ START_TEST(multisig_counts)
 {
     static const struct row rows[] = {
         {"0", "0 0 CHECKMULTISIG", "", "OK"},
-        {"", "0 0 CHECKMULTISIG", "", "INVALID_STACK_OPERATION"}, /* no dummy */
+        {"", "0 0 CHECKMULTISIG", "", "INVALID_STACK_OPERATION"},            /* no dummy */
+        {"'a'", "1 1 1 CHECKMULTISIG", "DERSIG", "INVALID_STACK_OPERATION"}, /* before all else */
         {"1", "0 0 CHECKMULTISIG", "", "OK"},
         {"1", "0 0 CHECKMULTISIG", "NULLDUMMY", "SIG_NULLDUMMY"},
         {"0", "0 0 CHECKMULTISIG", "NULLDUMMY", "OK"},
