@@ -185,6 +185,25 @@ static void seeds_from_file(struct net *net)
 
 /* ---- the loop's turns ---- */
 
+/* Its events tell of the chain; here what was missed before they reached us, and time that makes it
+ * old. */
+static void chain_refresh(struct net *net)
+{
+    struct engine_snapshot snapshot;
+
+    engine_snapshot(net->engine, &snapshot);
+    net->is_synced = snapshot.is_synced;
+    if (block_hash_equal(&snapshot.tip_hash, &net->tip->hash))
+        return;
+    struct header_tree *tree = engine_lock_tree(net->engine);
+    struct header_node *tip = header_tree_find(tree, &snapshot.tip_hash);
+    engine_unlock_tree(net->engine);
+    if (tip && u256_compare(&tip->chainwork, &net->tip->chainwork) > 0) {
+        net->tip = tip;
+        blocks_follow(net);
+    }
+}
+
 static void tick(struct reactor_timer *timer)
 {
     struct net *net = (struct net *)((char *)timer - offsetof(struct net, timer));
@@ -192,6 +211,7 @@ static void tick(struct reactor_timer *timer)
 
     if (net->is_stopping)
         return;
+    chain_refresh(net);
     for (struct peer *peer = net->peers; peer; peer = peer->next)
         peer_tick(peer, now_ms);
     blocks_tick(net, now_ms);

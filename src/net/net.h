@@ -38,9 +38,9 @@ void net_notify_tip(struct net *net, struct header_node *tip);
 void net_notify_headers(struct net *net, struct header_node *best);
 
 /* The operator's commands, answered in text (lines, or one line "error: …"). */
-void net_print_peers(struct net *net, struct text *text);
-void net_print_stats(struct net *net, struct text *text);
-void net_print_banned(struct net *net, struct text *text);
+void net_print_peers(struct net *net, const char *unused, struct text *text);
+void net_print_stats(struct net *net, const char *unused, struct text *text);
+void net_print_banned(struct net *net, const char *unused, struct text *text);
 void net_connect(struct net *net, const char *addr, struct text *text);
 void net_disconnect(struct net *net, const char *id, struct text *text);
 void net_ban(struct net *net, const char *addr_and_seconds, struct text *text);

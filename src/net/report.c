@@ -16,8 +16,9 @@ static const char *direction_name(enum peer_direction direction)
     return "";
 }
 
-void net_print_peers(struct net *net, struct text *text)
+void net_print_peers(struct net *net, const char *unused, struct text *text)
 {
+    (void)unused;
     char addr[NETADDR_TEXT_SIZE];
 
     for (const struct peer *peer = net->peers; peer; peer = peer->next) {
@@ -40,8 +41,9 @@ void net_print_peers(struct net *net, struct text *text)
     }
 }
 
-void net_print_stats(struct net *net, struct text *text)
+void net_print_stats(struct net *net, const char *unused, struct text *text)
 {
+    (void)unused;
     struct download_stats stats;
     uint32_t incoming = 0, outgoing = 0;
 
@@ -64,8 +66,9 @@ void net_print_stats(struct net *net, struct text *text)
                 (unsigned long long)stats.stall_timeout_ms);
 }
 
-void net_print_banned(struct net *net, struct text *text)
+void net_print_banned(struct net *net, const char *unused, struct text *text)
 {
+    (void)unused;
     char addr[NETADDR_TEXT_SIZE];
 
     banlist_sweep(net->bans, engine_now(net->engine));
