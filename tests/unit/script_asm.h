@@ -10,7 +10,10 @@
 #include <check.h>
 #include <stdlib.h>
 
-static inline void asm_push(struct build *b, const void *data, size_t size)
+/* Kept out of line, where gcc cannot warn of sizes that an array on the caller's stack does not
+ * have. */
+__attribute__((noinline, unused)) static void asm_push(struct build *b, const void *data,
+                                                       size_t size)
 {
     if (size < OP_PUSHDATA1) {
         build_byte(b, (uint8_t)size);
