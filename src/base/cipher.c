@@ -184,7 +184,7 @@ void hkdf_expand(uint8_t out[32], const uint8_t prk[32], const char *info)
 
     assert(size < sizeof text);
     memcpy(text, info, size); /* NOLINT: no string */
-    text[size] = 1; /* the number of the one block wanted */
+    text[size] = 1;           /* the number of the one block wanted */
 
     const uint8_t *done = HMAC(EVP_sha256(), prk, 32, text, size + 1, out, NULL);
     assert(done);

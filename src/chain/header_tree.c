@@ -294,19 +294,6 @@ void header_tree_reconsider(struct header_tree *tree, struct header_node *node)
     find_best(tree);
 }
 
-struct header_node *header_tree_next_descendant(const struct header_tree *tree,
-                                                const struct header_node *node,
-                                                const struct header_node *after)
-{
-    for (uint32_t i = after->index + 1; i < tree->count; i++) {
-        struct header_node *next = header_tree_at(tree, i);
-
-        if (header_is_ancestor(node, next))
-            return next;
-    }
-    return NULL;
-}
-
 struct header_node *header_tree_next_at_height(const struct header_tree *tree, int32_t height,
                                                const struct header_node *after)
 {
@@ -314,6 +301,22 @@ struct header_node *header_tree_next_at_height(const struct header_tree *tree, i
         return NULL;
     uint32_t next = after == NULL ? tree->heads[height] : after->next_at_height;
     return next == 0 ? NULL : header_tree_at(tree, next - 1);
+}
+
+struct header_node *header_tree_next_descendant(const struct header_tree *tree,
+                                                const struct header_node *node,
+                                                const struct header_node *after)
+{
+    struct header_node *next = (struct header_node *)after;
+
+    while (after != node && (next = header_tree_next_at_height(tree, after->height, next)) != NULL)
+        if (header_is_ancestor(node, next))
+            return next;
+    next = NULL;
+    while ((next = header_tree_next_at_height(tree, after->height + 1, next)) != NULL)
+        if (next->prev == after || header_is_ancestor(node, next))
+            return next;
+    return NULL; /* none at one height, so none above it */
 }
 
 uint32_t header_tree_leaf_count(const struct header_tree *tree)

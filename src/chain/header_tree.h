@@ -73,7 +73,7 @@ uint32_t header_tree_mark_invalid(struct header_tree *tree, struct header_node *
  * only. */
 void header_tree_reconsider(struct header_tree *tree, struct header_node *node);
 
-/* The descendant of node that was inserted next after `after` (begin with node itself), or NULL. */
+/* The descendants of node, height by height: begin with node itself as `after`, end at NULL. */
 struct header_node *header_tree_next_descendant(const struct header_tree *tree,
                                                 const struct header_node *node,
                                                 const struct header_node *after);
@@ -104,7 +104,7 @@ static inline bool header_is_ancestor(const struct header_node *ancestor,
 struct header_node *header_fork_point(const struct header_node *a, const struct header_node *b);
 
 #define LOCATOR_MAX 101
-/* Hashes from node back, twelve close ones, then with doubling steps, the genesis block last. Returns
- * the count. */
+/* Hashes from node back, twelve close ones, then with doubling steps, the genesis block last.
+ * Returns the count. */
 uint32_t header_locator(struct block_hash locator[LOCATOR_MAX], const struct header_node *node);
 #endif

@@ -416,9 +416,14 @@ void conn_finish(struct conn *conn)
     touch(conn);
 }
 
-static void stop(void *object)
+static void stop(void *object, bool is_now)
 {
-    conn_close(object);
+    struct conn *conn = object;
+
+    if (is_now || conn->is_connecting)
+        conn_close(conn);
+    else
+        conn_finish(conn);
 }
 
 static void set_options(int fd, const struct conn_limits *limits)

@@ -15,7 +15,8 @@
 #define SQ_ENTRIES      1024
 #define CQ_ENTRIES      8192
 #define LISTENER_MAX    16
-#define ACCEPT_RETRY_MS 100 /* after accept failed for want of descriptors or memory */
+#define FLUSH_MS        1000 /* for the output that is queued at reactor_stop */
+#define ACCEPT_RETRY_MS 100  /* after accept failed for want of descriptors or memory */
 
 _Static_assert(REACTOR_WHY_SIZE == URING_WHY_SIZE, "reactor_new hands uring_open's text on");
 
@@ -23,7 +24,7 @@ _Static_assert(REACTOR_WHY_SIZE == URING_WHY_SIZE, "reactor_new hands uring_open
 
 uint32_t slot_take(struct reactor *reactor,
                    void (*complete)(void *object, enum op op, int result, uint32_t flags),
-                   void (*close)(void *object), void *object)
+                   void (*close)(void *object, bool is_now), void *object)
 {
     uint32_t index = reactor->first_free;
 
@@ -391,8 +392,9 @@ void listener_close(struct listener *listener)
         listener_free(listener);
 }
 
-static void listener_stop(void *object)
+static void listener_stop(void *object, bool is_now)
 {
+    (void)is_now;
     listener_close(object);
 }
 
@@ -447,6 +449,11 @@ static void run_completions(struct reactor *reactor)
     }
 }
 
+static bool is_empty(const struct reactor *reactor)
+{
+    return reactor->slots_used == 0 && reactor->own_pending == 0;
+}
+
 static int turn(struct reactor *reactor)
 {
     struct conn *conn;
@@ -458,6 +465,8 @@ static int turn(struct reactor *reactor)
         uint64_t due_ms = reactor->timers[1]->due_ms;
         timeout_ms = due_ms > reactor->now_ms ? (int64_t)(due_ms - reactor->now_ms) : 0;
     }
+    if (reactor_is_stopping(reactor) && is_empty(reactor))
+        timeout_ms = 0;
     int error = uring_enter(&reactor->uring, timeout_ms);
     if (error)
         return error;
@@ -466,6 +475,18 @@ static int turn(struct reactor *reactor)
     run_timers(reactor);
     run_messages(reactor);
     return 0;
+}
+
+static void close_all(struct reactor *reactor, bool is_now)
+{
+    for (uint32_t i = 1; i < reactor->slot_count; i++)
+        if (reactor->slots[i].complete)
+            reactor->slots[i].close(reactor->slots[i].object, is_now);
+}
+
+static void flush_over(struct reactor_timer *timer)
+{
+    (void)timer; /* that it is not set any more says it */
 }
 
 int reactor_run(struct reactor *reactor)
@@ -477,12 +498,16 @@ int reactor_run(struct reactor *reactor)
     if (error)
         return error;
 
-    for (uint32_t i = 1; i < reactor->slot_count; i++)
-        if (reactor->slots[i].complete)
-            reactor->slots[i].close(reactor->slots[i].object);
     slot_cancel(reactor, 0, OP_WAKE);
     slot_cancel(reactor, 0, OP_SIGNAL);
-    while (!error && (reactor->slots_used > 0 || reactor->own_pending > 0))
+    close_all(reactor, false);
+    struct reactor_timer flush = {.run = flush_over};
+    timer_set(reactor, &flush, reactor->now_ms + FLUSH_MS);
+    while (!error && !is_empty(reactor) && flush.heap_index)
+        error = turn(reactor);
+    timer_cancel(reactor, &flush);
+    close_all(reactor, true);
+    while (!error && !is_empty(reactor))
         error = turn(reactor);
     return error;
 }

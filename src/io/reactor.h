@@ -30,8 +30,9 @@ struct reactor_options {
 #define REACTOR_WHY_SIZE 256
 MUST_CHECK int reactor_new(struct reactor **reactor, const struct reactor_options *options,
                            char why[REACTOR_WHY_SIZE]);
-/* Runs until reactor_stop, then closes every listener and connection (their closed callbacks come)
- * and returns when the last completion is in: 0, or the error that ended it. */
+/* Runs until reactor_stop, then closes every listener, and every connection once its queued output
+ * is sent, at most a second later; their closed callbacks come. Returns when the last completion is
+ * in: 0, or the error that ended it. */
 MUST_CHECK int reactor_run(struct reactor *reactor);
 void reactor_stop(struct reactor *reactor); /* any thread, also a callback */
 void reactor_free(struct reactor *reactor);

@@ -17,7 +17,7 @@ enum op { OP_NONE, OP_WAKE, OP_SIGNAL, OP_ACCEPT, OP_CONNECT, OP_RECEIVE, OP_SEN
 
 struct slot {
     void (*complete)(void *object, enum op op, int result, uint32_t flags); /* NULL: free */
-    void (*close)(void *object);                                            /* at reactor_stop */
+    void (*close)(void *object, bool is_now);                               /* at reactor_stop */
     void *object;
     uint32_t generation;
     uint32_t next_free;
@@ -55,7 +55,7 @@ struct reactor {
 /* A slot, or 0 when all are taken. */
 uint32_t slot_take(struct reactor *reactor,
                    void (*complete)(void *object, enum op op, int result, uint32_t flags),
-                   void (*close)(void *object), void *object);
+                   void (*close)(void *object, bool is_now), void *object);
 void slot_give(struct reactor *reactor, uint32_t slot);
 uint64_t slot_user_data(const struct reactor *reactor, uint32_t slot, enum op op);
 /* Asks the kernel to give up this request; its completion comes all the same. */

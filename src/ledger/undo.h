@@ -19,7 +19,7 @@
 #include "codec/hash256.h"
 #include "io/disk.h"
 
-#define UNDO_BLOCKS 2016 /* kept at least */
+#define UNDO_RING_BLOCKS 2016 /* kept at least */
 
 struct undo_ring;
 

@@ -1,5 +1,6 @@
-/* accept.c - what a parsed block may do: the header rules and the context rules decide whether it is stored, and its
- * place in blocks.bin is given here, so that nothing later waits for the write. */
+/* accept.c - what a parsed block may do: the header rules and the context rules decide whether it
+ * is stored, and its place in blocks.bin is given here, so that nothing later waits for the write.
+ */
 #include "pipeline/engine_private.h"
 
 #include "base/hex.h"
@@ -34,7 +35,8 @@ void record_block(struct engine *engine, const struct header_node *node)
     disk_thread_record(engine->disk_thread, &record);
 }
 
-/* Frees the job once its bytes are written: until then the block counts as in hand, and is not read back. */
+/* Frees the job once its bytes are written: until then the block counts as in hand, and is not read
+ * back. */
 void reap_job(struct engine *engine, struct block_job *job)
 {
     if (job->is_append_pending)
@@ -62,7 +64,8 @@ static void end_job(struct engine *engine, struct block_job *job, const struct b
     reap_job(engine, job);
 }
 
-void finish_job(struct engine *engine, struct block_job *job, enum verdict verdict, enum script_error script_error)
+void finish_job(struct engine *engine, struct block_job *job, enum verdict verdict,
+                enum script_error script_error)
 {
     struct block_result result = {.verdict = verdict,
                                   .script_error = script_error,
@@ -127,7 +130,8 @@ void find_target(struct engine *engine)
     for (uint32_t i = 0; i < header_tree_count(engine->tree); i++) {
         struct header_node *node = header_tree_at(engine->tree, i);
 
-        if (node->sequence && !header_is_invalid(node) && (!engine->target || is_better(node, engine->target)))
+        if (node->sequence && !header_is_invalid(node) &&
+            (!engine->target || is_better(node, engine->target)))
             engine->target = node;
     }
 }
@@ -136,17 +140,19 @@ static void make_resident(struct engine *engine, struct block_job *job)
 {
     struct resident *resident = xcalloc(1, sizeof *resident);
 
-    *resident = (struct resident){
-        .node = job->node, .buffer = job->buffer, .size = job->size, .job = job};
+    *resident =
+        (struct resident){.node = job->node, .buffer = job->buffer, .size = job->size, .job = job};
     job->resident = resident;
     job->buffer = NULL;
     *engine->residents.newest = resident;
     engine->residents.newest = &resident->newer;
     engine->residents.size += resident->size;
-    atomic_store_explicit(&node_work(engine, job->node)->resident, resident->buffer, memory_order_release);
+    atomic_store_explicit(&node_work(engine, job->node)->resident, resident->buffer,
+                          memory_order_release);
 }
 
-/* The block's bytes go to the end of blocks.bin; or back to their place if they had rotten there. */
+/* The block's bytes go to the end of blocks.bin; or back to their place if they had rotten there.
+ */
 static bool store_block(struct engine *engine, struct block_job *job)
 {
     struct header_node *node = job->node;
@@ -171,7 +177,8 @@ static bool store_block(struct engine *engine, struct block_job *job)
     make_resident(engine, job);
     job->append = (struct append){.pos = job->pos, .block = job->raw};
     job->appended_message.kind = MESSAGE_APPENDED;
-    job->append_task = (struct disk_task){.kind = is_repair ? TASK_REPAIR : TASK_APPEND, .job = job};
+    job->append_task =
+        (struct disk_task){.kind = is_repair ? TASK_REPAIR : TASK_APPEND, .job = job};
     job->is_append_pending = true;
     pipeline_task(&engine->pipeline, &job->append_task);
     record_block(engine, node);
@@ -195,19 +202,28 @@ static enum verdict accept_header(struct engine *engine, struct block_job *job)
     bool is_new;
 
     pthread_mutex_lock(&engine->tree_mutex);
-    enum verdict verdict = header_accept(engine->tree, engine->params, &job->block.header, engine_now(engine),
-                                         &job->node, &is_new);
+    enum verdict verdict = header_accept(engine->tree, engine->params, &job->block.header,
+                                         engine_now(engine), &job->node, &is_new);
     pthread_mutex_unlock(&engine->tree_mutex);
     if (header_tree_best(engine->tree) != best && engine->config.events.headers)
-        engine->config.events.headers(engine->config.events.context, header_tree_best(engine->tree));
+        engine->config.events.headers(engine->config.events.context,
+                                      header_tree_best(engine->tree));
     return verdict;
 }
 
-/* Its bytes are with the workers. A block's submission happens before that of its children, so this cannot be missed:
- * the ring that brought the child orders it. */
+/* Its bytes are with the workers. A block's submission happens before that of its children, so this
+ * cannot be missed: the ring that brought the child orders it. */
 static bool is_submitted(struct engine *engine, const struct header_node *node)
 {
     return atomic_load_explicit(&node_work(engine, node)->submitted, memory_order_relaxed) > 0;
+}
+
+/* A job that is done stays until its bytes are written, but nothing comes of it any more. */
+static bool has_live_job(struct engine *engine, const struct header_node *node)
+{
+    const struct block_job *job = node_work(engine, node)->job;
+
+    return job && job->state != JOB_DONE;
 }
 
 /* The parent's world is there, or on its way, or neither. */
@@ -218,7 +234,7 @@ static void connect_or_wait(struct engine *engine, struct block_job *job)
     job->state = JOB_WAITING;
     if (node_work(engine, node->prev)->world) {
         push_ready(engine, node);
-    } else if (!node_work(engine, node->prev)->job && !is_submitted(engine, node->prev)) {
+    } else if (!has_live_job(engine, node->prev) && !is_submitted(engine, node->prev)) {
         finish_stored(engine, job);
         drop_descendants(engine, node); /* those that waited while this one was on its way */
     }
@@ -240,9 +256,10 @@ void lose_block(struct engine *engine, struct header_node *node)
     char hash[65];
 
     hash_to_hex(hash, node->hash.bytes);
-    engine_log(engine, ENGINE_LOG_ERROR,
-               "block %s (height %d) is damaged at byte %llu of blocks.bin: it has to be fetched again", hash,
-               node->height, (unsigned long long)node->pos);
+    engine_log(
+        engine, ENGINE_LOG_ERROR,
+        "block %s (height %d) is damaged at byte %llu of blocks.bin: it has to be fetched again",
+        hash, node->height, (unsigned long long)node->pos);
     pthread_mutex_lock(&engine->tree_mutex);
     node->status &= (uint16_t)~HEADER_HAS_BLOCK;
     pthread_mutex_unlock(&engine->tree_mutex);
@@ -276,7 +293,8 @@ static void accept_new(struct engine *engine, struct block_job *job)
         return;
     }
     enum verdict verdict = accept_header(engine, job);
-    if (verdict == VALID && (node_has(job->node, HEADER_HAS_BLOCK) || node_work(engine, job->node)->job))
+    if (verdict == VALID &&
+        (node_has(job->node, HEADER_HAS_BLOCK) || node_work(engine, job->node)->job))
         verdict = DUPLICATE;
     if (verdict == VALID && !is_wanted(engine, job)) {
         finish_stored(engine, job);

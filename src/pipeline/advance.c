@@ -1,6 +1,6 @@
-/* advance.c - which stored block is judged next: those whose parent has a world, read back from blocks.bin where they
- * are not in memory; ahead of need along the chain with the most work; after a step back of the root if that branches
- * off below it. */
+/* advance.c - which stored block is judged next: those whose parent has a world, read back from
+ * blocks.bin where they are not in memory; ahead of need along the chain with the most work; after
+ * a step back of the root if that branches off below it. */
 #include "pipeline/engine_private.h"
 
 #include "base/hex.h"
@@ -48,7 +48,8 @@ static bool read_back(struct engine *engine, struct header_node *node)
     return true;
 }
 
-/* True if the node is dealt with, for now or for good; false: try again when something has become free. */
+/* True if the node is dealt with, for now or for good; false: try again when something has become
+ * free. */
 static bool advance_node(struct engine *engine, struct header_node *node)
 {
     struct node_work *work = node_work(engine, node);
@@ -61,7 +62,8 @@ static bool advance_node(struct engine *engine, struct header_node *node)
     return work->job->state != JOB_WAITING || connect_job(engine, work->job);
 }
 
-/* Oldest first; what cannot go on yet stays, in order. Connecting may add to the end of the list. */
+/* Oldest first; what cannot go on yet stays, in order. Connecting may add to the end of the list.
+ */
 static void advance_ready(struct engine *engine)
 {
     size_t kept = 0;
@@ -127,10 +129,14 @@ static int unfold(struct engine *engine, struct header_node *root)
         struct coin_hash *inputs = arena_array(&arena, block.input_count, sizeof *inputs);
         struct coin_hash *outputs = arena_array(&arena, block.output_count, sizeof *outputs);
         uint32_t *checks = arena_array(&arena, block.output_count, sizeof *checks);
-        struct ledger_block lb = {
-            .block = &block, .pos = root->pos, .inputs = inputs, .outputs = outputs, .checks = checks};
+        struct ledger_block lb = {.block = &block,
+                                  .pos = root->pos,
+                                  .inputs = inputs,
+                                  .outputs = outputs,
+                                  .checks = checks};
 
-        lb.bip30 = block_is_bip30_repeat(&root->hash, root->height) ? BIP30_OVERWRITE : BIP30_ENFORCED;
+        lb.bip30 =
+            block_is_bip30_repeat(&root->hash, root->height) ? BIP30_OVERWRITE : BIP30_ENFORCED;
         coin_hash_block(&engine->key, &block, inputs, outputs, checks);
         error = ledger_unfold(engine->ledger, &lb, undo->words, undo->count);
     }
@@ -155,13 +161,14 @@ static void drop_all_worlds(struct engine *engine)
     }
 }
 
-/* All worlds but the root's are gone: the jobs that no worker has end here; their blocks are read again when it is
- * their turn. */
+/* All worlds but the root's are gone: the jobs that no worker has end here; their blocks are read
+ * again when it is their turn. */
 static void end_orphaned_jobs(struct engine *engine)
 {
     for (uint32_t i = 0; i < header_tree_count(engine->tree); i++) {
         struct block_job *job = node_work(engine, header_tree_at(engine->tree, i))->job;
-        if (job && (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
+        if (job &&
+            (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
             finish_stored(engine, job);
     }
 }
@@ -171,13 +178,15 @@ void rewind_root(struct engine *engine, struct header_node *to)
     struct header_node *root = world_node(ledger_root(engine->ledger));
     int error = 0;
 
-    engine_log(engine, ENGINE_LOG_INFO, "stepping the coin set back from height %d to %d", root->height, to->height);
+    engine_log(engine, ENGINE_LOG_INFO, "stepping the coin set back from height %d to %d",
+               root->height, to->height);
     drop_all_worlds(engine);
     node_work(engine, root)->world = NULL;
     while (root != to && (error = unfold(engine, root)) == 0)
         root = root->prev;
     if (error < 0) {
-        engine_log(engine, ENGINE_LOG_WARNING, "no way back at height %d (%s): the coin set is rebuilt from blocks.bin",
+        engine_log(engine, ENGINE_LOG_WARNING,
+                   "no way back at height %d (%s): the coin set is rebuilt from blocks.bin",
                    root->height, strerror(-error));
         ledger_free(engine->ledger);
         root = header_tree_at(engine->tree, 0);
@@ -196,7 +205,8 @@ void advance(struct engine *engine)
         return;
     if (!header_is_ancestor(world_node(ledger_root(engine->ledger)), engine->target) &&
         is_better(engine->target, engine->tip))
-        rewind_root(engine, header_fork_point(world_node(ledger_root(engine->ledger)), engine->target));
+        rewind_root(engine,
+                    header_fork_point(world_node(ledger_root(engine->ledger)), engine->target));
     advance_ready(engine);
     if (header_is_ancestor(world_node(ledger_root(engine->ledger)), engine->target)) {
         engine->frontier = find_frontier(engine);
@@ -208,6 +218,6 @@ void advance(struct engine *engine)
 
 bool is_idle(struct engine *engine)
 {
-    return engine->is_failed || (atomic_load(&engine->pipeline.submitted_count) == 0 && engine->job_count == 0 &&
-                                 engine->ready_count == 0);
+    return engine->is_failed || (atomic_load(&engine->pipeline.submitted_count) == 0 &&
+                                 engine->job_count == 0 && engine->ready_count == 0);
 }

@@ -1,5 +1,6 @@
-/* apply.c - the apply stage: a checked block is verified once all before it are; the tip follows the most work; the
- * root follows the tip. A block that failed is judged again on the plain path before it is marked. */
+/* apply.c - the apply stage: a checked block is verified once all before it are; the tip follows
+ * the most work; the root follows the tip. A block that failed is judged again on the plain path
+ * before it is marked. */
 #include "pipeline/engine_private.h"
 
 #include "base/hex.h"
@@ -12,7 +13,8 @@ void set_tip(struct engine *engine, struct header_node *tip)
     if (tip == engine->tip)
         return;
     engine->tip = tip;
-    if (!atomic_load(&engine->is_synced) && chain_is_synced(engine->params, tip, engine_now(engine))) {
+    if (!atomic_load(&engine->is_synced) &&
+        chain_is_synced(engine->params, tip, engine_now(engine))) {
         atomic_store(&engine->is_synced, true);
         engine_log(engine, ENGINE_LOG_INFO, "synced at height %d", tip->height);
     }
@@ -63,7 +65,8 @@ void drop_descendants(struct engine *engine, struct header_node *node)
     while ((next = header_tree_next_descendant(engine->tree, node, next))) {
         struct block_job *job = node_work(engine, next)->job;
 
-        if (job && (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
+        if (job &&
+            (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
             give_up(engine, job);
     }
 }
@@ -84,8 +87,8 @@ void mark_invalid(struct engine *engine, struct header_node *node, enum verdict 
     char hash[65];
 
     hash_to_hex(hash, node->hash.bytes);
-    engine_log(engine, ENGINE_LOG_WARNING, "block %s (height %d) is invalid: %s", hash, node->height,
-               verdict_text(verdict));
+    engine_log(engine, ENGINE_LOG_WARNING, "block %s (height %d) is invalid: %s", hash,
+               node->height, verdict_text(verdict));
     pthread_mutex_lock(&engine->tree_mutex);
     header_tree_mark_invalid(engine->tree, node, verdict);
     pthread_mutex_unlock(&engine->tree_mutex);
@@ -97,7 +100,8 @@ void mark_invalid(struct engine *engine, struct header_node *node, enum verdict 
     find_target(engine);
     set_tip(engine, best_world(engine));
     if (header_tree_best(engine->tree) != best && engine->config.events.headers)
-        engine->config.events.headers(engine->config.events.context, header_tree_best(engine->tree));
+        engine->config.events.headers(engine->config.events.context,
+                                      header_tree_best(engine->tree));
 }
 
 void reconsider(struct engine *engine, struct header_node *node)
@@ -119,10 +123,12 @@ void reconsider(struct engine *engine, struct header_node *node)
     set_tip(engine, best_world(engine));
 }
 
-/* All its checks passed, all before it is verified, and its bytes are where others may read them. */
+/* All its checks passed, all before it is verified, and its bytes are where others may read them.
+ */
 static bool can_settle(const struct block_job *job)
 {
-    return job && job->state == JOB_PASSED && !job->is_append_pending && node_has(job->node->prev, HEADER_VERIFIED);
+    return job && job->state == JOB_PASSED && !job->is_append_pending &&
+           node_has(job->node->prev, HEADER_VERIFIED);
 }
 
 static void settle(struct engine *engine, struct block_job *job);
@@ -147,14 +153,16 @@ static void settle(struct engine *engine, struct block_job *job)
 {
     struct header_node *node = job->node;
 
-    /* A row of blocks that waited for one: settled here one after the other, not each inside the last. */
+    /* A row of blocks that waited for one: settled here one after the other, not each inside the
+     * last. */
     while (job) {
         bool was_verified = node_has(node, HEADER_VERIFIED);
 
         pthread_mutex_lock(&engine->tree_mutex);
         node->status |= HEADER_VERIFIED;
         node->tx_count = job->block.tx_count;
-        node->chain_tx_count = node->prev->chain_tx_count ? node->prev->chain_tx_count + node->tx_count : 0;
+        node->chain_tx_count =
+            node->prev->chain_tx_count ? node->prev->chain_tx_count + node->tx_count : 0;
         pthread_mutex_unlock(&engine->tree_mutex);
         if (!was_verified)
             record_block(engine, node);
@@ -195,14 +203,16 @@ void failed_job(struct engine *engine, struct block_job *job)
     hash_to_hex(hash, node->hash.bytes);
     int error = judge_block(engine, node, job->raw, &verdict, &script_error);
     if (error == -EBADMSG) {
-        engine_fail(engine, ENGINE_CORRUPT, "a block that %s spends from is damaged in blocks.bin", hash);
+        engine_fail(engine, ENGINE_CORRUPT, "a block that %s spends from is damaged in blocks.bin",
+                    hash);
         finish_stored(engine, job);
     } else if (error < 0) {
         engine_fail(engine, ENGINE_DISK, "reading blocks.bin failed: %s", strerror(-error));
         finish_stored(engine, job);
     } else if (verdict == VALID) {
         engine_fail(engine, ENGINE_CORRUPT,
-                    "block %s (height %d) failed (%s), but passes when checked plainly: the coin index or the memory is "
+                    "block %s (height %d) failed (%s), but passes when checked plainly: the coin "
+                    "index or the memory is "
                     "damaged. Move ledger/ away to have it rebuilt, and test the memory.",
                     hash, node->height, verdict_text(job->verdict));
         finish_stored(engine, job);
@@ -221,7 +231,8 @@ void checked_job(struct engine *engine, struct block_job *job)
         return;
     }
     if (job->read_error && job->read_error != -EBADMSG) {
-        engine_fail(engine, ENGINE_DISK, "reading blocks.bin failed: %s", strerror(-job->read_error));
+        engine_fail(engine, ENGINE_DISK, "reading blocks.bin failed: %s",
+                    strerror(-job->read_error));
         return;
     }
     if (atomic_load_explicit(&job->script_failed, memory_order_relaxed))
@@ -248,7 +259,8 @@ void appended_job(struct engine *engine, struct block_job *job)
         settle(engine, job);
 }
 
-static void keep_undo(struct engine *engine, struct header_node *node, uint64_t *words, uint32_t count)
+static void keep_undo(struct engine *engine, struct header_node *node, uint64_t *words,
+                      uint32_t count)
 {
     struct undo_words *undo = &engine->undo[engine->undo_next++ % UNDO_BLOCKS];
 
@@ -257,14 +269,16 @@ static void keep_undo(struct engine *engine, struct header_node *node, uint64_t 
 }
 
 /* What branched off below the new root has lost its world: jobs that still hang on it end. */
-static void drop_stale_forks(struct engine *engine, struct header_node *old, struct header_node *root)
+static void drop_stale_forks(struct engine *engine, struct header_node *old,
+                             struct header_node *root)
 {
     struct header_node *child = NULL;
 
     while ((child = header_tree_next_at_height(engine->tree, root->height, child)))
         if (child != root && child->prev == old) {
             struct block_job *job = node_work(engine, child)->job;
-            if (job && (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
+            if (job &&
+                (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
                 give_up(engine, job);
             drop_descendants(engine, child);
         }
@@ -281,7 +295,8 @@ void fold_worlds(struct engine *engine)
         struct header_node *old = world_node(ledger_root(engine->ledger));
 
         if (node->pos + node->size > engine->synced_end) {
-            if (engine->tip->height - node->height > engine->config.horizon + UNSYNCED_MAX && !engine->is_sync_asked) {
+            if (engine->tip->height - node->height > engine->config.horizon + UNSYNCED_MAX &&
+                !engine->is_sync_asked) {
                 engine->is_sync_asked = true;
                 disk_thread_sync(engine->disk_thread);
             }
@@ -293,8 +308,8 @@ void fold_worlds(struct engine *engine)
         int error = ledger_fold(engine->ledger, world, words);
         if (error < 0) {
             free(words);
-            engine_fail(engine, error == -EBADMSG ? ENGINE_CORRUPT : ENGINE_DISK, "folding block %d failed: %s",
-                        node->height, strerror(-error));
+            engine_fail(engine, error == -EBADMSG ? ENGINE_CORRUPT : ENGINE_DISK,
+                        "folding block %d failed: %s", node->height, strerror(-error));
             return;
         }
         keep_undo(engine, node, words, count);

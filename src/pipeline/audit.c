@@ -48,10 +48,12 @@ static int by_outpoint(const void *a, const void *b)
     const struct audit_coin *x = a, *y = b;
     int order = memcmp(&x->outpoint.txid, &y->outpoint.txid, sizeof x->outpoint.txid);
 
-    return order ? order : (x->outpoint.vout > y->outpoint.vout) - (x->outpoint.vout < y->outpoint.vout);
+    return order ? order
+                 : (x->outpoint.vout > y->outpoint.vout) - (x->outpoint.vout < y->outpoint.vout);
 }
 
-static bool take_output(struct audit *audit, struct audit_coin *coin, const struct tx *tx, uint32_t o)
+static bool take_output(struct audit *audit, struct audit_coin *coin, const struct tx *tx,
+                        uint32_t o)
 {
     const struct tx_output *output = &tx->outputs[o];
     uint8_t *script = arena_alloc(&audit->arena, output->script_pubkey.size);
@@ -67,7 +69,8 @@ static bool take_output(struct audit *audit, struct audit_coin *coin, const stru
 }
 
 /* The coins from *at on that lie in entry's block, in order of position. */
-static bool read_block_coins(struct engine *engine, struct audit *audit, const struct block_entry *entry, size_t *at)
+static bool read_block_coins(struct engine *engine, struct audit *audit,
+                             const struct block_entry *entry, size_t *at)
 {
     uint8_t *raw = engine_read_block(engine, entry->pos, entry->size);
     struct arena arena;
@@ -113,7 +116,8 @@ static size_t serialize(const struct audit_coin *coin, uint8_t out[64])
     return 48 + compact_write(out + 48, coin->script.size);
 }
 
-static void hash_coins(struct audit *audit, uint8_t serialized[32], uint8_t muhash[32], int64_t *amount_sat)
+static void hash_coins(struct audit *audit, uint8_t serialized[32], uint8_t muhash[32],
+                       int64_t *amount_sat)
 {
     struct sha256 sha;
     struct muhash set;
@@ -148,7 +152,8 @@ static void put_result(struct engine *engine, struct command *command, struct au
     hash_coins(audit, serialized, muhash, &amount_sat);
     text_printf(text, "height %d\nhash ", audit->height);
     text_hash(text, audit->hash.bytes);
-    text_printf(text, "\ncoins %zu\namount %" PRId64 "\nhash_serialized_3 ", audit->count, amount_sat);
+    text_printf(text, "\ncoins %zu\namount %" PRId64 "\nhash_serialized_3 ", audit->count,
+                amount_sat);
     text_hash(text, serialized);
     text_printf(text, "\nmuhash ");
     text_hash(text, muhash);
@@ -176,8 +181,8 @@ static void work_audit(struct engine *engine, struct command *command)
     free(audit);
 }
 
-/* blocks.bin is read from another descriptor: what was appended is there once its write is done, and a coin of a
- * verified block may be younger than that. */
+/* blocks.bin is read from another descriptor: what was appended is there once its write is done,
+ * and a coin of a verified block may be younger than that. */
 void run_audit(struct engine *engine, struct command *command)
 {
     if (command->argument && strcmp(command->argument, "cancel") == 0) {

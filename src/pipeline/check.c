@@ -1,6 +1,6 @@
 /* check.c - the check stage: copies what the block spends to the block's arena, then every rule of
- * transactions and block but the scripts, in the reference node's order. One worker a block. What is not in
- * memory is read by the disk thread in between, so that nothing here waits. */
+ * transactions and block but the scripts, in the reference node's order. One worker a block. What
+ * is not in memory is read by the disk thread in between, so that nothing here waits. */
 #include "pipeline/pipeline.h"
 
 /* The coin must be the one the ledger meant: an equal tag is not enough. */
@@ -18,13 +18,15 @@ static bool copy_script(struct arena *arena, struct tx_output *out, const struct
         return false;
     if (txout->script_pubkey.size)
         memcpy(script, txout->script_pubkey.data, txout->script_pubkey.size);
-    *out = (struct tx_output){.amount_sat = txout->amount_sat, .script_pubkey = {script, txout->script_pubkey.size}};
+    *out = (struct tx_output){.amount_sat = txout->amount_sat,
+                              .script_pubkey = {script, txout->script_pubkey.size}};
     return true;
 }
 
-/* Input i spends the TxOut at ref. 1: it is there now, 0: it has to be read, -1: it is not what it should be. */
-static int gather_one(struct pipeline *pipeline, struct block_job *job, uint32_t i, const struct tx *tx,
-                      const struct tx_input *input)
+/* Input i spends the TxOut at ref. 1: it is there now, 0: it has to be read, -1: it is not what it
+ * should be. */
+static int gather_one(struct pipeline *pipeline, struct block_job *job, uint32_t i,
+                      const struct tx *tx, const struct tx_input *input)
 {
     const struct coin_ref *ref = &job->refs[i];
     struct coin_origin *origin = &job->origins[i];
@@ -36,7 +38,8 @@ static int gather_one(struct pipeline *pipeline, struct block_job *job, uint32_t
         origin->time = job->node->prev->median_time_past;
         if (txout_parse(&txout, bytes_sub(job->raw, ref->pos - job->pos, SIZE_MAX)) != TXOUT_OK)
             return -1;
-        job->prevouts[i] = (struct tx_output){.amount_sat = txout.amount_sat, .script_pubkey = txout.script_pubkey};
+        job->prevouts[i] = (struct tx_output){.amount_sat = txout.amount_sat,
+                                              .script_pubkey = txout.script_pubkey};
         return 1;
     }
     const struct block_entry *entry = block_table_find(pipeline->table, ref->pos);
@@ -46,16 +49,20 @@ static int gather_one(struct pipeline *pipeline, struct block_job *job, uint32_t
     if (tx_input_needs_coin_time(tx, input))
         origin->time = entry->node->prev->median_time_past;
 
-    const uint8_t *resident = atomic_load_explicit(&work_of(pipeline, entry->node)->resident, memory_order_acquire);
+    const uint8_t *resident =
+        atomic_load_explicit(&work_of(pipeline, entry->node)->resident, memory_order_acquire);
     if (!resident)
         return 0;
-    struct bytes rest = bytes_sub((struct bytes){resident, entry->size}, ref->pos - entry->pos, SIZE_MAX);
-    if (txout_parse(&txout, rest) != TXOUT_OK || !coin_matches(pipeline, ref, &input->prevout, txout.raw))
+    struct bytes rest =
+        bytes_sub((struct bytes){resident, entry->size}, ref->pos - entry->pos, SIZE_MAX);
+    if (txout_parse(&txout, rest) != TXOUT_OK ||
+        !coin_matches(pipeline, ref, &input->prevout, txout.raw))
         return -1;
     return copy_script(&job->arena, &job->prevouts[i], &txout) ? 1 : -1;
 }
 
-/* The list of TxOuts to read. False: some coin is not what it should be (judged on the plain path). */
+/* The list of TxOuts to read. False: some coin is not what it should be (judged on the plain path).
+ */
 static bool gather(struct pipeline *pipeline, struct block_job *job)
 {
     const struct block *block = &job->block;
@@ -79,11 +86,13 @@ static bool gather(struct pipeline *pipeline, struct block_job *job)
             if (result > 0)
                 continue;
             if (!job->request.reads) {
-                job->request.reads = arena_array(&job->arena, input_count - i, sizeof *job->request.reads);
+                job->request.reads =
+                    arena_array(&job->arena, input_count - i, sizeof *job->request.reads);
                 if (!job->request.reads)
                     return false;
             }
-            job->request.reads[job->request.count++] = (struct prevout_read){.pos = job->refs[i].pos, .tag = i};
+            job->request.reads[job->request.count++] =
+                (struct prevout_read){.pos = job->refs[i].pos, .tag = i};
         }
     }
     return true;
@@ -92,7 +101,8 @@ static bool gather(struct pipeline *pipeline, struct block_job *job)
 /* Takes over what the disk thread read into the arena. The flat input index is the read's tag. */
 static bool take_cold(struct pipeline *pipeline, struct block_job *job)
 {
-    const struct outpoint **outpoints = arena_array(&job->arena, job->block.input_count, sizeof *outpoints);
+    const struct outpoint **outpoints =
+        arena_array(&job->arena, job->block.input_count, sizeof *outpoints);
     uint32_t i = 0;
 
     if (job->read_error != 0 || !outpoints)
@@ -105,8 +115,8 @@ static bool take_cold(struct pipeline *pipeline, struct block_job *job)
 
         if (!coin_matches(pipeline, &job->refs[read->tag], outpoints[read->tag], read->txout.raw))
             return false;
-        job->prevouts[read->tag] =
-            (struct tx_output){.amount_sat = read->txout.amount_sat, .script_pubkey = read->txout.script_pubkey};
+        job->prevouts[read->tag] = (struct tx_output){.amount_sat = read->txout.amount_sat,
+                                                      .script_pubkey = read->txout.script_pubkey};
     }
     return true;
 }
@@ -125,14 +135,16 @@ static enum verdict check_txs(const struct params *params, struct block_job *job
     for (uint32_t t = 1; t < block->tx_count; i += block->txs[t].input_count, t++) {
         const struct tx *tx = &block->txs[t];
         int64_t fee_sat;
-        enum verdict verdict = tx_check_inputs(tx, job->prevouts + i, job->origins + i, height, &fee_sat);
+        enum verdict verdict =
+            tx_check_inputs(tx, job->prevouts + i, job->origins + i, height, &fee_sat);
 
         if (verdict != VALID)
             return verdict;
         job->fees_sat += fee_sat;
         if (!money_in_range(job->fees_sat))
             return BAD_TXNS_ACCUMULATED_FEE_OUTOFRANGE;
-        if (has_csv && !tx_sequence_locks_pass(tx, job->origins + i, height, job->node->prev->median_time_past))
+        if (has_csv && !tx_sequence_locks_pass(tx, job->origins + i, height,
+                                               job->node->prev->median_time_past))
             return BAD_TXNS_NONFINAL;
         sigop_cost += tx_sigop_cost(tx, job->prevouts + i, job->script_flags);
         if (sigop_cost > BLOCK_SIGOP_COST_MAX)
@@ -158,7 +170,8 @@ static bool share_parts(struct block_job *job, uint32_t tx_index, const struct t
     return true;
 }
 
-/* Cuts the inputs into batches of BATCH_INPUTS; a transaction that would span two and fits one begins one. */
+/* Cuts the inputs into batches of BATCH_INPUTS; a transaction that would span two and fits one
+ * begins one. */
 static bool cut_batches(struct block_job *job)
 {
     const struct block *block = &job->block;
@@ -166,8 +179,9 @@ static bool cut_batches(struct block_job *job)
     struct batch *batch = NULL;
     uint32_t first = 0;
 
-    job->batches = arena_array(&job->arena, input_count / (BATCH_INPUTS / 2) + 2 * (input_count / BATCH_INPUTS) + 2,
-                               sizeof *job->batches);
+    job->batches = arena_array(
+        &job->arena, input_count / (BATCH_INPUTS / 2) + 2 * (input_count / BATCH_INPUTS) + 2,
+        sizeof *job->batches);
     if (!job->batches)
         return false;
     for (uint32_t t = 1; t < block->tx_count; first += block->txs[t].input_count, t++) {
@@ -198,12 +212,13 @@ static void finish(struct pipeline *pipeline, struct block_job *job)
 
 static void start_verify(struct pipeline *pipeline, struct block_job *job)
 {
-    uint32_t tokens = job->batch_count < pipeline->worker_count ? job->batch_count : pipeline->worker_count;
+    uint32_t tokens =
+        job->batch_count < pipeline->worker_count ? job->batch_count : pipeline->worker_count;
 
     atomic_store(&job->cursor, 0);
     atomic_store(&job->references, tokens);
-    /* Once the first token is out the job may be gone before the last is pushed: no touching it here then but
-     * by its reference, which the tokens still to come hold. */
+    /* Once the first token is out the job may be gone before the last is pushed: no touching it
+     * here then but by its reference, which the tokens still to come hold. */
     for (uint32_t i = 0; i < tokens; i++) {
         bool is_pushed = mpmc_push(&pipeline->verify_ring, job);
         assert(is_pushed);
@@ -222,7 +237,8 @@ void check_stage(struct pipeline *pipeline, struct block_job *job)
     if (!job->is_cold_done) {
         is_good = gather(pipeline, job);
         if (is_good && job->request.count) {
-            atomic_fetch_add_explicit(&pipeline->stats.cold_prevouts, job->request.count, memory_order_relaxed);
+            atomic_fetch_add_explicit(&pipeline->stats.cold_prevouts, job->request.count,
+                                      memory_order_relaxed);
             job->is_cold_done = true;
             job->read_task = (struct disk_task){.kind = TASK_PREVOUTS, .job = job};
             pipeline_task(pipeline, &job->read_task);

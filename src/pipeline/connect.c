@@ -1,5 +1,6 @@
-/* connect.c - the connect stage: a block becomes a world on top of its parent's. Only existence is decided here, in
- * order; everything else runs on workers. Also the bytes of recent blocks, which workers read without a lock. */
+/* connect.c - the connect stage: a block becomes a world on top of its parent's. Only existence is
+ * decided here, in order; everything else runs on workers. Also the bytes of recent blocks, which
+ * workers read without a lock. */
 #include "pipeline/engine_private.h"
 
 #include <stdlib.h>
@@ -21,9 +22,11 @@ static bool skips_scripts(struct engine *engine, const struct header_node *node)
         engine->script_reason = reason;
         engine->has_script_reason = true;
         if (reason)
-            engine_log(engine, ENGINE_LOG_INFO, "scripts are verified from height %d on: %s", node->height, reason);
+            engine_log(engine, ENGINE_LOG_INFO, "scripts are verified from height %d on: %s",
+                       node->height, reason);
         else
-            engine_log(engine, ENGINE_LOG_INFO, "scripts are assumed valid from height %d on", node->height);
+            engine_log(engine, ENGINE_LOG_INFO, "scripts are assumed valid from height %d on",
+                       node->height);
     }
     return reason == NULL;
 }
@@ -61,7 +64,8 @@ bool connect_job(struct engine *engine, struct block_job *job)
     enlist(engine, job);
     if (result.verdict != CONNECT_OK) {
         world_drop(engine->ledger, world);
-        job->verdict = result.verdict == CONNECT_BIP30 ? BAD_TXNS_BIP30 : BAD_TXNS_INPUTS_MISSINGORSPENT;
+        job->verdict =
+            result.verdict == CONNECT_BIP30 ? BAD_TXNS_BIP30 : BAD_TXNS_INPUTS_MISSINGORSPENT;
         failed_job(engine, job);
         return true;
     }
@@ -100,9 +104,11 @@ static struct resident *take_oldest(struct resident_list *list)
 
 void residents_evict(struct engine *engine, size_t limit)
 {
-    while (engine->residents.oldest && engine->residents.size > limit && !engine->residents.oldest->job)
+    while (engine->residents.oldest && engine->residents.size > limit &&
+           !engine->residents.oldest->job)
         retire(engine, take_oldest(&engine->residents));
-    while (engine->limbo.oldest && (!engine->oldest || engine->oldest->serial > engine->limbo.oldest->serial)) {
+    while (engine->limbo.oldest &&
+           (!engine->oldest || engine->oldest->serial > engine->limbo.oldest->serial)) {
         struct resident *resident = take_oldest(&engine->limbo);
         free(resident->buffer);
         free(resident);

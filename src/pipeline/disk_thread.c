@@ -62,7 +62,8 @@ static void on_error(void *context, int error, const char *what)
 
 static void appended(struct append *append, int error)
 {
-    struct block_job *job = (struct block_job *)((char *)append - offsetof(struct block_job, append));
+    struct block_job *job =
+        (struct block_job *)((char *)append - offsetof(struct block_job, append));
 
     (void)error; /* on_error has told */
     pipeline_post(job->pipeline, &job->appended_message);
@@ -70,7 +71,8 @@ static void appended(struct append *append, int error)
 
 static void prevouts_done(struct prevout_request *request, int error)
 {
-    struct block_job *job = (struct block_job *)((char *)request - offsetof(struct block_job, request));
+    struct block_job *job =
+        (struct block_job *)((char *)request - offsetof(struct block_job, request));
 
     job->read_error = error;
     pipeline_push_check(job->pipeline, job);
@@ -87,7 +89,8 @@ static void block_read(struct disk_op *op, int64_t result)
 
 static void last_synced(struct sync_wait *wait, int error, uint64_t synced_end)
 {
-    struct disk_thread *thread = (struct disk_thread *)((char *)wait - offsetof(struct disk_thread, last_sync));
+    struct disk_thread *thread =
+        (struct disk_thread *)((char *)wait - offsetof(struct disk_thread, last_sync));
 
     (void)synced_end;
     thread->last_error = error;
@@ -182,7 +185,8 @@ static void *disk_main(void *argument)
         }
         int wait_ms = writer_tick(thread->writer, clock_monotonic_us() / 1000);
         publish(thread);
-        if (thread->is_last_synced && writer_is_idle(thread->writer) && disk_pending(pipeline->disk) == 0)
+        if (thread->is_last_synced && writer_is_idle(thread->writer) &&
+            disk_pending(pipeline->disk) == 0)
             return NULL;
         int done = disk_run(pipeline->disk, wait_ms);
         if (done < 0) {

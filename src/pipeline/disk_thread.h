@@ -1,5 +1,5 @@
-/* disk_thread.h - the thread that owns blocks.bin and metadata.bin: reads prevouts first, appends, syncs, and
- * reads whole blocks back. Everybody else sends it tasks (pipeline_task). */
+/* disk_thread.h - the thread that owns blocks.bin and metadata.bin: reads prevouts first, appends,
+ * syncs, and reads whole blocks back. Everybody else sends it tasks (pipeline_task). */
 #ifndef PIPELINE_DISK_THREAD_H
 #define PIPELINE_DISK_THREAD_H
 #include "pipeline/pipeline.h"
@@ -7,7 +7,8 @@
 struct disk_thread;
 
 struct disk_thread_setup {
-    struct pipeline *pipeline; /* its disk is set: open on the base directory, given to this thread */
+    struct pipeline
+        *pipeline; /* its disk is set: open on the base directory, given to this thread */
     struct disk_file *blocks, *metadata;
     struct disk_file *blocks_random; /* the same blocks.bin for random access */
     uint32_t magic;                  /* le32 */
@@ -25,8 +26,8 @@ void disk_thread_sync(struct disk_thread *thread);
 /* Takes a copy of the record. */
 void disk_thread_record(struct disk_thread *thread, const struct metadata_record *record);
 
-/* Finishes what was given, syncs, ends and joins the thread. 0 or -errno of the last sync. The disk is again the
- * caller's. */
+/* Finishes what was given, syncs, ends and joins the thread. 0 or -errno of the last sync. The disk
+ * is again the caller's. */
 int disk_thread_stop(struct disk_thread *thread);
 
 struct disk_thread_stats {

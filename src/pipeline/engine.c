@@ -110,7 +110,8 @@ static struct block_job *job_of(struct message *message, size_t offset)
 static void read_back_done(struct engine *engine, struct block_job *job)
 {
     if (job->read_error) {
-        engine_fail(engine, ENGINE_DISK, "reading blocks.bin failed: %s", strerror(-job->read_error));
+        engine_fail(engine, ENGINE_DISK, "reading blocks.bin failed: %s",
+                    strerror(-job->read_error));
         engine->read_count--;
         finish_stored(engine, job);
         return;
@@ -137,7 +138,8 @@ static void handle(struct engine *engine, struct message *message)
         synced(engine);
         break;
     case MESSAGE_COMMAND:
-        run_command(engine, (struct command *)((char *)message - offsetof(struct command, message)));
+        run_command(engine,
+                    (struct command *)((char *)message - offsetof(struct command, message)));
         break;
     }
 }
@@ -194,7 +196,8 @@ static void *ledger_main(void *argument)
         answer_idle(engine);
         publish(engine);
         uint64_t now = cpu_ns();
-        atomic_fetch_add_explicit(&engine->pipeline.stats.ledger.busy_ns, now - since, memory_order_relaxed);
+        atomic_fetch_add_explicit(&engine->pipeline.stats.ledger.busy_ns, now - since,
+                                  memory_order_relaxed);
         since = now;
 
         if (atomic_load(&engine->is_stopping))
@@ -261,11 +264,12 @@ static void refuse_commands(struct engine *engine)
     }
 }
 
-void stop_threads(struct engine *engine)
+void engine_stop(struct engine *engine)
 {
     if (!engine->has_threads)
         return;
     atomic_store(&engine->is_cancelled, true);
+    pipeline_close_intake(&engine->pipeline);
     atomic_store(&engine->is_stopping, true);
     atomic_store(&engine->pipeline.is_stopping, true);
     waiter_wake(&engine->pipeline.credit_waiter, WORKER_MAX);
@@ -275,18 +279,21 @@ void stop_threads(struct engine *engine)
     pthread_join(engine->jobs_thread, NULL);
     pipeline_stop(&engine->pipeline);
     refuse_commands(engine);
+    pipeline_give_back(&engine->pipeline);
     engine->has_threads = false;
 }
 
 bool engine_post(struct engine *engine, struct command *command)
 {
     command->message.kind = MESSAGE_COMMAND;
-    if (atomic_fetch_add(&engine->command_count, 1) >= COMMAND_MAX || atomic_load(&engine->is_stopping)) {
-        atomic_fetch_sub(&engine->command_count, 1);
-        return false;
+    pthread_mutex_lock(&engine->pipeline.closing_mutex);
+    bool is_good = !engine->pipeline.is_closed && atomic_load(&engine->command_count) < COMMAND_MAX;
+    if (is_good) {
+        atomic_fetch_add(&engine->command_count, 1);
+        pipeline_post(&engine->pipeline, &command->message);
     }
-    pipeline_post(&engine->pipeline, &command->message);
-    return true;
+    pthread_mutex_unlock(&engine->pipeline.closing_mutex);
+    return is_good;
 }
 
 void engine_accept_headers(struct engine *engine, const struct header *headers, size_t count,
@@ -297,11 +304,13 @@ void engine_accept_headers(struct engine *engine, const struct header *headers, 
     pthread_mutex_lock(&engine->tree_mutex);
     for (size_t i = 0; i < count; i++) {
         bool is_new;
-        verdicts[i] = header_accept(engine->tree, engine->params, &headers[i], engine_now(engine), &nodes[i], &is_new);
+        verdicts[i] = header_accept(engine->tree, engine->params, &headers[i], engine_now(engine),
+                                    &nodes[i], &is_new);
     }
     pthread_mutex_unlock(&engine->tree_mutex);
     if (header_tree_best(engine->tree) != best && engine->config.events.headers)
-        engine->config.events.headers(engine->config.events.context, header_tree_best(engine->tree));
+        engine->config.events.headers(engine->config.events.context,
+                                      header_tree_best(engine->tree));
 }
 
 struct header_tree *engine_lock_tree(struct engine *engine)

@@ -1,9 +1,10 @@
-/* engine.h - the node's engine: the header tree, the many-worlds ledger and the pipeline that feeds it, from a
- * base directory. One ledger thread owns tree, worlds and coin index; all others send it commands or blocks.
+/* engine.h - the node's engine: the header tree, the many-worlds ledger and the pipeline that feeds
+ * it, from a base directory. One ledger thread owns tree, worlds and coin index; all others send it
+ * commands or blocks.
  *
- * Thread: functions here may be called from any thread unless they say otherwise; callbacks come from the ledger
- * thread and must neither wait nor call back into the engine but by engine_post, pipeline_reserve without waiting
- * and pipeline_submit. */
+ * Thread: functions here may be called from any thread unless they say otherwise; callbacks come
+ * from the ledger thread and must neither wait nor call back into the engine but by engine_post,
+ * pipeline_reserve without waiting and pipeline_submit. */
 #ifndef PIPELINE_ENGINE_H
 #define PIPELINE_ENGINE_H
 #include "base/text.h"
@@ -14,12 +15,12 @@ struct engine;
 /* How the engine ends, and what opening gives: the node's exit codes follow from these. */
 enum engine_error {
     ENGINE_OK,
-    ENGINE_DIRECTORY,  /* the base directory cannot be used */
-    ENGINE_LOCKED,     /* another instance has it */
-    ENGINE_URING,      /* io_uring is forbidden or missing */
-    ENGINE_DISK,       /* a read, write or sync failed */
-    ENGINE_CORRUPT,    /* what is stored contradicts itself and could not be put right */
-    ENGINE_MEMORY,     /* too little memory */
+    ENGINE_DIRECTORY, /* the base directory cannot be used */
+    ENGINE_LOCKED,    /* another instance has it */
+    ENGINE_URING,     /* io_uring is forbidden or missing */
+    ENGINE_DISK,      /* a read, write or sync failed */
+    ENGINE_CORRUPT,   /* what is stored contradicts itself and could not be put right */
+    ENGINE_MEMORY,    /* too little memory */
 };
 
 enum engine_log_level { ENGINE_LOG_ERROR, ENGINE_LOG_WARNING, ENGINE_LOG_INFO, ENGINE_LOG_DEBUG };
@@ -27,9 +28,10 @@ enum engine_log_level { ENGINE_LOG_ERROR, ENGINE_LOG_WARNING, ENGINE_LOG_INFO, E
 /* What others hear of the chain. All from the ledger thread; any may be NULL. */
 struct engine_events {
     void (*log)(void *context, enum engine_log_level level, const char *line);
-    void (*tip)(void *context, struct header_node *tip);          /* a new best verified block */
-    void (*headers)(void *context, struct header_node *best);     /* the best header changed */
-    void (*failed)(void *context, enum engine_error error, const char *text); /* the node must stop */
+    void (*tip)(void *context, struct header_node *tip);      /* a new best verified block */
+    void (*headers)(void *context, struct header_node *best); /* the best header changed */
+    void (*failed)(void *context, enum engine_error error,
+                   const char *text); /* the node must stop */
     void *context;
 };
 
@@ -43,17 +45,22 @@ struct engine_config {
     size_t resident_limit;  /* bytes of the last blocks that stay in memory */
     unsigned tag_bits;      /* 64; tests: 12 */
     unsigned uring_without;
-    /* Opens a disk on the directory: the ring, or in tests the simulated disk. depth: operations at once. */
+    /* Opens a disk on the directory: the ring, or in tests the simulated disk. depth: operations at
+     * once. */
     int (*open_disk)(void *context, struct disk **disk, unsigned depth);
     void *open_disk_context;
     bool has_lock; /* the directory is locked by the caller (tests on a simulated disk) */
 };
 
-/* Starts from what the directory holds: metadata, the end of blocks.bin, the last checkpoint; then the threads.
- * On failure text has one line with the reason and the remedy. */
-MUST_CHECK enum engine_error engine_open(struct engine **engine, const struct engine_config *config, char *text,
-                                         size_t text_size);
-/* Stops all threads and saves the ledger: everything stored is durable after ENGINE_OK. Frees the engine. */
+/* Starts from what the directory holds: metadata, the end of blocks.bin, the last checkpoint; then
+ * the threads. On failure text has one line with the reason and the remedy. */
+MUST_CHECK enum engine_error engine_open(struct engine **engine, const struct engine_config *config,
+                                         char *text, size_t text_size);
+/* Stops the engine's threads: commands and blocks in hand get their answers (blocks: unjudged).
+ * Whoever may wait for one can be joined then; engine_close does it otherwise. */
+void engine_stop(struct engine *engine);
+/* Stops all threads and saves the ledger: everything stored is durable after ENGINE_OK. Frees the
+ * engine. */
 enum engine_error engine_close(struct engine *engine, char *text, size_t text_size);
 
 struct pipeline *engine_pipeline(struct engine *engine);
@@ -100,17 +107,19 @@ struct command {
 /* False when too many commands are waiting already. */
 MUST_CHECK bool engine_post(struct engine *engine, struct command *command);
 
-/* The text commands of the operator's socket that the engine answers (tip, hash, at, header, raw, tips, stats,
- * worlds, audit, sendblock, invalidate, reconsider, mocktime, utxo): run for a name, or NULL. The answer is lines
- * in command->text, without the empty line at the end; an error is the one line "error: …". */
+/* The text commands of the operator's socket that the engine answers (tip, hash, at, header, raw,
+ * tips, stats, worlds, audit, sendblock, invalidate, reconsider, mocktime, utxo): run for a name,
+ * or NULL. The answer is lines in command->text, without the empty line at the end; an error is the
+ * one line "error: …". */
 struct engine_text_command {
     const char *name, *usage, *help;
     void (*run)(struct engine *engine, struct command *command);
 };
 const struct engine_text_command *engine_text_commands(size_t *count);
 
-/* Headers in an order in which a parent comes before its children. Ledger thread (from a command's run): inserts
- * those that pass; nodes[i] is NULL for one that does not, with its verdict. Work is not asked for. */
+/* Headers in an order in which a parent comes before its children. Ledger thread (from a command's
+ * run): inserts those that pass; nodes[i] is NULL for one that does not, with its verdict. Work is
+ * not asked for. */
 void engine_accept_headers(struct engine *engine, const struct header *headers, size_t count,
                            struct header_node **nodes, enum verdict *verdicts);
 
@@ -121,9 +130,11 @@ void engine_unlock_tree(struct engine *engine);
 /* Seconds since 1970 by the rules' clock: mocktime if one is set. */
 int64_t engine_now(struct engine *engine);
 
-/* command->done when nothing is in flight and nothing stored could be judged further. Ledger thread (a run). */
+/* command->done when nothing is in flight and nothing stored could be judged further. Ledger thread
+ * (a run). */
 void engine_when_idle(struct engine *engine, struct command *command);
 
-/* Reads the block at pos (a borrowed job thread facility): malloc'ed bytes, or NULL. For work functions. */
+/* Reads the block at pos (a borrowed job thread facility): malloc'ed bytes, or NULL. For work
+ * functions. */
 uint8_t *engine_read_block(struct engine *engine, uint64_t pos, uint32_t size);
 #endif

@@ -1,5 +1,6 @@
-/* engine_private.h - what the files of the ledger thread share: engine.c (the loop), accept.c, connect.c, apply.c,
- * advance.c, judge.c, start.c, query.c and audit.c. Everything here is the ledger thread's unless it says otherwise. */
+/* engine_private.h - what the files of the ledger thread share: engine.c (the loop), accept.c,
+ * connect.c, apply.c, advance.c, judge.c, start.c, query.c and audit.c. Everything here is the
+ * ledger thread's unless it says otherwise. */
 #ifndef PIPELINE_ENGINE_PRIVATE_H
 #define PIPELINE_ENGINE_PRIVATE_H
 #include "base/random.h"
@@ -16,7 +17,7 @@ struct resident {
     uint8_t *buffer;
     size_t size;
     struct block_job *job; /* whose block it is, while that is under way */
-    uint64_t serial; /* in the limbo: jobs connected up to here may still read it */
+    uint64_t serial;       /* in the limbo: jobs connected up to here may still read it */
 };
 
 struct resident_list {
@@ -60,7 +61,8 @@ struct engine {
     struct disk *jobs_disk;
     struct disk_file *jobs_blocks;
 
-    pthread_mutex_t tree_mutex; /* the ledger thread holds it to change the tree, others to read it */
+    pthread_mutex_t
+        tree_mutex; /* the ledger thread holds it to change the tree, others to read it */
     struct header_tree *tree;
     struct ledger_key key;
     struct ledger *ledger;
@@ -71,8 +73,8 @@ struct engine {
     bool is_sync_asked;
     uint64_t next_sequence;
 
-    struct header_node *tip;    /* best verified block; its world exists */
-    struct header_node *target; /* most work of those whose blocks are all stored, not invalid */
+    struct header_node *tip;      /* best verified block; its world exists */
+    struct header_node *target;   /* most work of those whose blocks are all stored, not invalid */
     struct header_node *frontier; /* on the target's chain: all up to it have worlds */
     _Atomic int64_t mocktime;
     _Atomic bool is_synced;
@@ -81,7 +83,7 @@ struct engine {
 
     struct block_job *oldest, *newest; /* connected jobs by serial */
     uint64_t serial;
-    uint32_t job_count; /* jobs the ledger thread has: parsing not counted */
+    uint32_t job_count;  /* jobs the ledger thread has: parsing not counted */
     uint32_t read_count; /* jobs being read back */
 
     struct resident_list residents, limbo;
@@ -100,11 +102,11 @@ struct engine {
     uint64_t blocks_done, bytes_done, inputs_done;
 };
 
-__attribute__((format(printf, 3, 4))) void engine_log(struct engine *engine, enum engine_log_level level,
-                                                      const char *format, ...);
+__attribute__((format(printf, 3, 4))) void
+engine_log(struct engine *engine, enum engine_log_level level, const char *format, ...);
 /* The node must stop: told once. */
-__attribute__((format(printf, 3, 4))) void engine_fail(struct engine *engine, enum engine_error error,
-                                                       const char *format, ...);
+__attribute__((format(printf, 3, 4))) void
+engine_fail(struct engine *engine, enum engine_error error, const char *format, ...);
 
 static inline struct node_work *node_work(struct engine *engine, const struct header_node *node)
 {
@@ -124,7 +126,8 @@ void link_block(struct engine *engine, struct header_node *node);
 void find_target(struct engine *engine);
 void record_block(struct engine *engine, const struct header_node *node);
 /* Ends a job with a verdict, or stored only; frees it when its append is written. */
-void finish_job(struct engine *engine, struct block_job *job, enum verdict verdict, enum script_error script_error);
+void finish_job(struct engine *engine, struct block_job *job, enum verdict verdict,
+                enum script_error script_error);
 void finish_stored(struct engine *engine, struct block_job *job);
 void reap_job(struct engine *engine, struct block_job *job);
 
@@ -155,11 +158,13 @@ void advance(struct engine *engine);
 bool is_idle(struct engine *engine);
 void push_ready(struct engine *engine, struct header_node *node);
 void push_children(struct engine *engine, const struct header_node *node);
-/* Steps the root back to node, an ancestor of its block, or to the genesis block if that is not possible. */
+/* Steps the root back to node, an ancestor of its block, or to the genesis block if that is not
+ * possible. */
 void rewind_root(struct engine *engine, struct header_node *node);
 
-/* judge.c: one thread, no caches, outpoints compared with their funding blocks. The parent has a world and its chain
- * is verified. 0 with the verdict, or -errno, or -EBADMSG (a funding block is damaged). */
+/* judge.c: one thread, no caches, outpoints compared with their funding blocks. The parent has a
+ * world and its chain is verified. 0 with the verdict, or -errno, or -EBADMSG (a funding block is
+ * damaged). */
 MUST_CHECK int judge_block(struct engine *engine, const struct header_node *node, struct bytes raw,
                            enum verdict *verdict, enum script_error *script_error);
 /* ledger_config's. */
@@ -169,7 +174,6 @@ MUST_CHECK int read_bytes(struct engine *engine, uint64_t pos, void *out, size_t
 
 /* engine.c */
 void start_threads(struct engine *engine);
-void stop_threads(struct engine *engine);
 /* Ends a command that was posted: for those whose run set is_pending. */
 void finish_command(struct engine *engine, struct command *command);
 

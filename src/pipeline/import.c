@@ -52,13 +52,15 @@ static void add_item(struct import *import, const struct record *record)
     assert(is_parsed);
     item->pos = record->pos;
     item->size = record->size;
-    import->hashes[import->count++] = (struct ordered_item){header_hash(&item->header), item->header.prev_hash};
+    import->hashes[import->count++] =
+        (struct ordered_item){header_hash(&item->header), item->header.prev_hash};
     atomic_fetch_add(&import->progress->size, item->size);
     atomic_fetch_add(&import->progress->block_count, 1);
 }
 
 /* Pass one. The text stays empty unless the file is damaged somewhere. */
-static enum import_error read_headers(struct import *import, const char *path, char *text, size_t text_size)
+static enum import_error read_headers(struct import *import, const char *path, char *text,
+                                      size_t text_size)
 {
     struct scanner scanner;
     struct record record;
@@ -71,8 +73,10 @@ static enum import_error read_headers(struct import *import, const char *path, c
         snprintf(text, text_size, "%s: %s", path, strerror(-error));
         return IMPORT_UNREADABLE;
     }
-    scanner_init(&scanner, import->disk, import->file, le32_read(engine_params(import->engine)->magic), 0, size);
-    while ((result = scanner_next_header(&scanner, &record)) == SCAN_RECORD && !atomic_load(import->is_stopping))
+    scanner_init(&scanner, import->disk, import->file,
+                 le32_read(engine_params(import->engine)->magic), 0, size);
+    while ((result = scanner_next_header(&scanner, &record)) == SCAN_RECORD &&
+           !atomic_load(import->is_stopping))
         add_item(import, &record);
     scan_describe(what, sizeof what, result, &scanner);
     scanner_clear(&scanner);
@@ -152,10 +156,12 @@ static void note_refused(struct import *import, const struct block_hash *hash, c
     if (import->result->first_refused[0])
         return;
     hash_to_hex(hex, hash->bytes);
-    snprintf(import->result->first_refused, sizeof import->result->first_refused, "block %s: %s", hex, reason);
+    snprintf(import->result->first_refused, sizeof import->result->first_refused, "block %s: %s",
+             hex, reason);
 }
 
-/* All headers, parents first, so that the tree is known before the first block. False: the engine stops. */
+/* All headers, parents first, so that the tree is known before the first block. False: the engine
+ * stops. */
 static bool accept_headers(struct import *import)
 {
     struct header_batch *batch = xmalloc(sizeof *batch);
@@ -163,7 +169,8 @@ static bool accept_headers(struct import *import)
     size_t kept = 0;
 
     for (size_t at = 0; at < import->order_count && is_good; at += batch->count) {
-        batch->count = import->order_count - at < HEADER_BATCH ? import->order_count - at : HEADER_BATCH;
+        batch->count =
+            import->order_count - at < HEADER_BATCH ? import->order_count - at : HEADER_BATCH;
         for (size_t i = 0; i < batch->count; i++)
             batch->headers[i] = import->items[import->order[at + i]].header;
         is_good = ask(import, accept_batch, batch);
@@ -213,7 +220,8 @@ static void block_done(void *context, const struct block_result *block)
 /* Pass two: one block. 0 or -errno; -ECANCELED when the engine stops. */
 static int submit_item(struct import *import, const struct item *item, struct header_node *node)
 {
-    struct block_job *job = pipeline_reserve(engine_pipeline(import->engine), item->size, RESERVE_WAIT);
+    struct block_job *job =
+        pipeline_reserve(engine_pipeline(import->engine), item->size, RESERVE_WAIT);
 
     if (!job)
         return -ECANCELED;
@@ -249,7 +257,8 @@ static bool has_block(struct import *import, const struct header_node *node)
     return has;
 }
 
-static enum import_error submit_blocks(struct import *import, const char *path, char *text, size_t text_size)
+static enum import_error submit_blocks(struct import *import, const char *path, char *text,
+                                       size_t text_size)
 {
     for (size_t i = 0; i < import->order_count; i++) {
         const struct item *item = &import->items[import->order[i]];
@@ -269,8 +278,8 @@ static enum import_error submit_blocks(struct import *import, const char *path, 
         if (error == -ECANCELED)
             return IMPORT_STOPPED;
         if (error < 0) {
-            snprintf(text, text_size, "%s: reading at byte %llu: %s", path, (unsigned long long)item->pos,
-                     strerror(-error));
+            snprintf(text, text_size, "%s: reading at byte %llu: %s", path,
+                     (unsigned long long)item->pos, strerror(-error));
             return IMPORT_UNREADABLE;
         }
     }
@@ -302,9 +311,9 @@ static enum import_error run(struct import *import, const char *path, char *text
     return error == IMPORT_OK ? scanned : error;
 }
 
-enum import_error import_file(struct engine *engine, const char *path, const _Atomic bool *is_stopping,
-                              struct import_progress *progress, struct import_result *result, char *text,
-                              size_t text_size)
+enum import_error import_file(struct engine *engine, const char *path,
+                              const _Atomic bool *is_stopping, struct import_progress *progress,
+                              struct import_result *result, char *text, size_t text_size)
 {
     struct import import = {
         .engine = engine, .is_stopping = is_stopping, .progress = progress, .result = result};

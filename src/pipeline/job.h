@@ -1,6 +1,7 @@
-/* job.h - one block on its way through the stages. It goes by pointer; at each moment one stage owns it, and
- * only the fields marked atomic are touched by several threads at once. What it points to lives in its buffer
- * (the block's bytes, then resident for later blocks' prevouts) and in its arena (all else, freed in one step). */
+/* job.h - one block on its way through the stages. It goes by pointer; at each moment one stage
+ * owns it, and only the fields marked atomic are touched by several threads at once. What it points
+ * to lives in its buffer (the block's bytes, then resident for later blocks' prevouts) and in its
+ * arena (all else, freed in one step). */
 #ifndef PIPELINE_JOB_H
 #define PIPELINE_JOB_H
 #include "chain/block_rules.h"
@@ -17,10 +18,11 @@ struct block_job;
 /* What became of a block that was submitted. */
 struct block_result {
     enum verdict verdict; /* VALID: accepted and verified, unless is_unjudged */
-    bool is_unjudged;     /* kept, or passed over for too little work: its parent's block is missing or too deep */
+    bool is_unjudged; /* kept, or passed over for too little work: its parent's block is missing or
+                         too deep */
     enum script_error script_error;
     struct header_node *node; /* NULL if its header was not accepted */
-    int32_t version;        /* of the header, for bad-version */
+    int32_t version;          /* of the header, for bad-version */
 };
 
 /* The whole reason as the reference node words it. */
@@ -40,7 +42,14 @@ struct message {
     enum message_kind kind;
 };
 
-enum disk_task_kind { TASK_APPEND, TASK_REPAIR, TASK_PREVOUTS, TASK_READ_BLOCK, TASK_SYNC, TASK_STOP };
+enum disk_task_kind {
+    TASK_APPEND,
+    TASK_REPAIR,
+    TASK_PREVOUTS,
+    TASK_READ_BLOCK,
+    TASK_SYNC,
+    TASK_STOP
+};
 
 /* What the disk thread's ring carries. */
 struct disk_task {
@@ -55,9 +64,9 @@ enum job_state {
     JOB_READING, /* from blocks.bin */
     JOB_WAITING, /* parsed; its parent has no world yet */
     JOB_CONNECTED,
-    JOB_PASSED,  /* all checks passed, its parent's chain is not verified yet */
-    JOB_FAILED,  /* a check failed, its parent's chain is not verified yet: judged when it is */
-    JOB_DONE,    /* only its append is still under way */
+    JOB_PASSED, /* all checks passed, its parent's chain is not verified yet */
+    JOB_FAILED, /* a check failed, its parent's chain is not verified yet: judged when it is */
+    JOB_DONE,   /* only its append is still under way */
 };
 
 /* Inputs that a worker verifies in one go: they follow each other in block order. */
@@ -76,13 +85,15 @@ struct block_job {
     struct resident *resident;
     size_t size, capacity;
     size_t credit;
-    struct header_node *expected; /* set by the submitter who knows the header: its children wait for it */
-    struct header_node *node;     /* set when the header is known and accepted */
+    struct header_node
+        *expected; /* set by the submitter who knows the header: its children wait for it */
+    struct header_node *node; /* set when the header is known and accepted */
     uint64_t pos;             /* in blocks.bin; 0: nowhere yet */
     bool is_stored;           /* pos is set, the bytes came from there */
     bool is_requested;
     bool is_submitted; /* the pipeline's */
-    void (*done)(void *context, const struct block_result *result); /* on the ledger thread; may be NULL */
+    void (*done)(void *context,
+                 const struct block_result *result); /* on the ledger thread; may be NULL */
     void *context;
 
     /* parse */

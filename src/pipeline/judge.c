@@ -1,6 +1,7 @@
-/* judge.c - the plain path: one block, one thread, no caches and no tags. Every outpoint is compared with the block
- * that funds it. It gives the verdict that counts before a block is marked, and the reference node's exact reason:
- * context rules, BIP30, then transaction by transaction, the coinbase's amount, and scripts last. */
+/* judge.c - the plain path: one block, one thread, no caches and no tags. Every outpoint is
+ * compared with the block that funds it. It gives the verdict that counts before a block is marked,
+ * and the reference node's exact reason: context rules, BIP30, then transaction by transaction, the
+ * coinbase's amount, and scripts last. */
 #include "pipeline/engine_private.h"
 
 #include "base/random.h"
@@ -77,7 +78,8 @@ int outpoint_at(void *context, uint64_t pos, struct outpoint *outpoint)
     return error;
 }
 
-static struct own_coin *place_of(struct judge *judge, struct own_coin *table, const struct outpoint *outpoint)
+static struct own_coin *place_of(struct judge *judge, struct own_coin *table,
+                                 const struct outpoint *outpoint)
 {
     size_t i = siphash24(judge->key, outpoint, sizeof *outpoint) & judge->own_mask;
 
@@ -92,13 +94,14 @@ static void add_outputs(struct judge *judge, const struct tx *tx)
         struct outpoint outpoint = {tx->txid, o};
 
         if (coin_is_possible(tx->outputs[o].script_pubkey))
-            *place_of(judge, judge->own, &outpoint) = (struct own_coin){outpoint, &tx->outputs[o], false};
+            *place_of(judge, judge->own, &outpoint) =
+                (struct own_coin){outpoint, &tx->outputs[o], false};
     }
 }
 
 /* Reads the TxOut that ref points to, in the block of entry. */
-static int read_txout(struct judge *judge, const struct coin_ref *ref, const struct block_entry *entry,
-                      struct txout *txout)
+static int read_txout(struct judge *judge, const struct coin_ref *ref,
+                      const struct block_entry *entry, struct txout *txout)
 {
     uint64_t left = entry->pos + entry->size - ref->pos;
     size_t size = left < TXOUT_SCRIPT_MAX + 16 ? (size_t)left : TXOUT_SCRIPT_MAX + 16;
@@ -124,9 +127,10 @@ static int spend(struct judge *judge, const struct tx *tx, const struct tx_input
             return 0;
         own->is_spent = true;
         judge->prevouts[i] = *own->output;
-        *origin = (struct coin_origin){.height = judge->node->height,
-                                       .is_coinbase = txid_equal(&input->prevout.txid, &judge->block.txs[0].txid),
-                                       .time = judge->node->prev->median_time_past};
+        *origin = (struct coin_origin){
+            .height = judge->node->height,
+            .is_coinbase = txid_equal(&input->prevout.txid, &judge->block.txs[0].txid),
+            .time = judge->node->prev->median_time_past};
         return 1;
     }
     if (spent->output)
@@ -143,10 +147,12 @@ static int spend(struct judge *judge, const struct tx *tx, const struct tx_input
     /* The check tells whether the bytes still are what they were when the coin was made. */
     if (coin_check_of(&judge->engine->key, &input->prevout, txout.raw) != ref.check)
         return -EBADMSG;
-    judge->prevouts[i] = (struct tx_output){.amount_sat = txout.amount_sat, .script_pubkey = txout.script_pubkey};
-    *origin = (struct coin_origin){.height = entry->node->height,
-                                   .is_coinbase = ref.is_coinbase,
-                                   .time = tx_input_needs_coin_time(tx, input) ? entry->node->prev->median_time_past : 0};
+    judge->prevouts[i] =
+        (struct tx_output){.amount_sat = txout.amount_sat, .script_pubkey = txout.script_pubkey};
+    *origin = (struct coin_origin){
+        .height = entry->node->height,
+        .is_coinbase = ref.is_coinbase,
+        .time = tx_input_needs_coin_time(tx, input) ? entry->node->prev->median_time_past : 0};
     *spent = (struct own_coin){input->prevout, &judge->prevouts[i], true};
     return 1;
 }
@@ -185,7 +191,8 @@ static int check_txs(struct judge *judge, enum verdict *verdict)
 
     *verdict = sigop_cost > BLOCK_SIGOP_COST_MAX ? BAD_BLK_SIGOPS_COST : VALID;
     add_outputs(judge, &block->txs[0]);
-    for (uint32_t t = 1; t < block->tx_count && *verdict == VALID; first += block->txs[t].input_count, t++) {
+    for (uint32_t t = 1; t < block->tx_count && *verdict == VALID;
+         first += block->txs[t].input_count, t++) {
         const struct tx *tx = &block->txs[t];
 
         for (uint32_t k = 0; k < tx->input_count; k++) {
@@ -195,7 +202,8 @@ static int check_txs(struct judge *judge, enum verdict *verdict)
                 return found;
             }
         }
-        *verdict = tx_check_inputs(tx, judge->prevouts + first, judge->origins + first, height, &fee_sat);
+        *verdict =
+            tx_check_inputs(tx, judge->prevouts + first, judge->origins + first, height, &fee_sat);
         if (*verdict != VALID)
             break;
         fees_sat += fee_sat;
@@ -203,7 +211,8 @@ static int check_txs(struct judge *judge, enum verdict *verdict)
         if (!money_in_range(fees_sat))
             *verdict = BAD_TXNS_ACCUMULATED_FEE_OUTOFRANGE;
         else if (block_has_csv(params, height) &&
-                 !tx_sequence_locks_pass(tx, judge->origins + first, height, judge->node->prev->median_time_past))
+                 !tx_sequence_locks_pass(tx, judge->origins + first, height,
+                                         judge->node->prev->median_time_past))
             *verdict = BAD_TXNS_NONFINAL;
         else if (sigop_cost > BLOCK_SIGOP_COST_MAX)
             *verdict = BAD_BLK_SIGOPS_COST;
@@ -248,7 +257,8 @@ static void prepare(struct judge *judge)
     judge->prevouts = arena_array(&judge->arena, judge->block.input_count, sizeof *judge->prevouts);
     judge->origins = arena_array(&judge->arena, judge->block.input_count, sizeof *judge->origins);
     memset(judge->origins, 0, judge->block.input_count * sizeof *judge->origins);
-    judge->flags = block_script_flags(judge->engine->params, &judge->node->hash, judge->node->height);
+    judge->flags =
+        block_script_flags(judge->engine->params, &judge->node->hash, judge->node->height);
 }
 
 static int judge_coins(struct judge *judge, enum verdict *verdict, enum script_error *script_error)
@@ -265,8 +275,8 @@ static int judge_coins(struct judge *judge, enum verdict *verdict, enum script_e
     return 0;
 }
 
-int judge_block(struct engine *engine, const struct header_node *node, struct bytes raw, enum verdict *verdict,
-                enum script_error *script_error)
+int judge_block(struct engine *engine, const struct header_node *node, struct bytes raw,
+                enum verdict *verdict, enum script_error *script_error)
 {
     struct judge judge = {
         .engine = engine, .node = node, .parent = node_work(engine, node->prev)->world, .raw = raw};

@@ -55,7 +55,8 @@ size_t order_visit(const struct ordered_item *items, size_t count,
             continue;
         uint32_t child = order.heads[bucket_of(&order, &items[index].hash)];
         for (; child; child = order.nexts[child - 1])
-            if (!is_queued[child - 1] && block_hash_equal(&items[child - 1].prev_hash, &items[index].hash)) {
+            if (!is_queued[child - 1] &&
+                block_hash_equal(&items[child - 1].prev_hash, &items[index].hash)) {
                 is_queued[child - 1] = true;
                 queue[tail++] = child - 1;
             }

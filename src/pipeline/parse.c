@@ -1,7 +1,9 @@
-/* parse.c - the parse stage: bytes to views, hashes, and every rule for which the block alone is enough. */
+/* parse.c - the parse stage: bytes to views, hashes, and every rule for which the block alone is
+ * enough. */
 #include "pipeline/pipeline.h"
 
-/* Room for the flat arrays, and the keyed hashes of all outpoints: the ledger thread only compares them. */
+/* Room for the flat arrays, and the keyed hashes of all outpoints: the ledger thread only compares
+ * them. */
 static bool hash_coins(struct pipeline *pipeline, struct block_job *job)
 {
     const struct block *block = &job->block;

@@ -6,8 +6,10 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define ARENA_LIMIT ((size_t)2 << 30) /* 100,000 prevouts of 10,000 bytes: dear, but a valid block may have them */
-#define ARENA_KEEP  ((size_t)1 << 20)
+#define ARENA_LIMIT                                                                                \
+    ((size_t)2 << 30) /* 100,000 prevouts of 10,000 bytes: dear, but a valid block may have them   \
+                       */
+#define ARENA_KEEP ((size_t)1 << 20)
 
 static size_t power_of_two(size_t least)
 {
@@ -18,14 +20,16 @@ static size_t power_of_two(size_t least)
     return n;
 }
 
-void pipeline_init(struct pipeline *pipeline, const struct params *params, const struct ledger_key *key,
-                   struct block_table *table, uint32_t worker_count, size_t credit_limit)
+void pipeline_init(struct pipeline *pipeline, const struct params *params,
+                   const struct ledger_key *key, struct block_table *table, uint32_t worker_count,
+                   size_t credit_limit)
 {
     *pipeline = (struct pipeline){.params = params,
                                   .key = key,
                                   .table = table,
                                   .worker_count = worker_count,
                                   .credit_limit = credit_limit};
+    pthread_mutex_init(&pipeline->closing_mutex, NULL);
     pipeline->work = mmap(NULL, NODE_MAX * sizeof(struct node_work), PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     assert(pipeline->work != MAP_FAILED);
@@ -58,6 +62,7 @@ void pipeline_clear(struct pipeline *pipeline)
     mpmc_clear(&pipeline->ledger_ring);
     mpmc_clear(&pipeline->disk_ring);
     mpmc_clear(&pipeline->free_jobs);
+    pthread_mutex_destroy(&pipeline->closing_mutex);
     munmap(pipeline->work, NODE_MAX * sizeof(struct node_work));
 }
 
@@ -128,6 +133,29 @@ void pipeline_start(struct pipeline *pipeline)
         int error = pthread_create(&worker->thread, NULL, worker_main, worker);
         assert(error == 0);
     }
+}
+
+void pipeline_close_intake(struct pipeline *pipeline)
+{
+    pthread_mutex_lock(&pipeline->closing_mutex);
+    pipeline->is_closed = true;
+    pthread_mutex_unlock(&pipeline->closing_mutex);
+}
+
+static void give_back(struct block_job *job)
+{
+    struct block_result result = {.verdict = VALID, .is_unjudged = true, .node = job->node};
+
+    if (job->done)
+        job->done(job->context, &result);
+    job->done = NULL;
+}
+
+void pipeline_give_back(struct pipeline *pipeline)
+{
+    for (size_t i = 0; i < JOB_MAX; i++)
+        if (pipeline->jobs[i].is_submitted)
+            give_back(&pipeline->jobs[i]);
 }
 
 void pipeline_stop(struct pipeline *pipeline)
@@ -233,16 +261,27 @@ void pipeline_submit(struct block_job *job)
 {
     struct pipeline *pipeline = job->pipeline;
 
-    if (!job->is_submitted)
-        atomic_fetch_add(&pipeline->submitted_count, 1);
-    job->is_submitted = true;
-    job->state = JOB_PARSING;
-    if (job->expected)
-        atomic_fetch_add_explicit(&work_of(pipeline, job->expected)->submitted, 1, memory_order_relaxed);
-    job->raw = (struct bytes){job->buffer, job->size};
-    job->submitted_us = clock_monotonic_us();
-    bool is_pushed = mpmc_push(&pipeline->parse_ring, job);
-    assert(is_pushed);
+    pthread_mutex_lock(&pipeline->closing_mutex);
+    bool is_closed = pipeline->is_closed;
+    if (!is_closed) {
+        if (!job->is_submitted)
+            atomic_fetch_add(&pipeline->submitted_count, 1);
+        job->is_submitted = true;
+        job->state = JOB_PARSING;
+        if (job->expected)
+            atomic_fetch_add_explicit(&work_of(pipeline, job->expected)->submitted, 1,
+                                      memory_order_relaxed);
+        job->raw = (struct bytes){job->buffer, job->size};
+        job->submitted_us = clock_monotonic_us();
+        bool is_pushed = mpmc_push(&pipeline->parse_ring, job);
+        assert(is_pushed);
+    }
+    pthread_mutex_unlock(&pipeline->closing_mutex);
+    if (is_closed) {
+        give_back(job);
+        pipeline_release(job);
+        return;
+    }
     waiter_wake(&pipeline->worker_waiter, 1);
 }
 

@@ -2,28 +2,29 @@
  *
  *     reserve → submit → [parse] → ledger thread → [check] → (disk) → [verify] → ledger thread
  *
- * [stage]: on the workers. Back-pressure exists at pipeline_reserve only; every ring holds all admitted work, so
- * an inner push always succeeds. */
+ * [stage]: on the workers. Back-pressure exists at pipeline_reserve only; every ring holds all
+ * admitted work, so an inner push always succeeds. */
 #ifndef PIPELINE_PIPELINE_H
 #define PIPELINE_PIPELINE_H
 #include "pipeline/job.h"
 #include "store/block_table.h"
 #include <pthread.h>
 
-#define JOB_MAX         1000
-#define NODE_MAX        (1u << 24) /* headers; address space only until used */
-#define WORKER_MAX      256
-#define COMMAND_MAX     4096 /* commands to the ledger thread at once */
-#define JOB_URGENT      16   /* of JOB_MAX, kept back for RESERVE_URGENT */
-#define BATCH_INPUTS    32
+#define JOB_MAX      1000
+#define NODE_MAX     (1u << 24) /* headers; address space only until used */
+#define WORKER_MAX   256
+#define COMMAND_MAX  4096 /* commands to the ledger thread at once */
+#define JOB_URGENT   16   /* of JOB_MAX, kept back for RESERVE_URGENT */
+#define BATCH_INPUTS 32
 
 /* The work in hand on a header, by its index: what does not belong in the tree. */
 struct node_work {
-    struct world *world;              /* ledger thread */
-    _Atomic uint32_t submitted;       /* jobs that expect this block and are not back from parse */
-    struct block_job *job;            /* ledger thread: the job that has this block in hand */
-    _Atomic(const uint8_t *) resident; /* ledger thread writes, workers read: the block's bytes while in memory.
-                                        * Pairs release with acquire: the bytes are whole when seen. */
+    struct world *world;        /* ledger thread */
+    _Atomic uint32_t submitted; /* jobs that expect this block and are not back from parse */
+    struct block_job *job;      /* ledger thread: the job that has this block in hand */
+    _Atomic(const uint8_t *)
+        resident; /* ledger thread writes, workers read: the block's bytes while in memory.
+                   * Pairs release with acquire: the bytes are whole when seen. */
 };
 
 /* CPU time and volume of a stage, summed over threads. */
@@ -55,12 +56,15 @@ struct pipeline {
     struct mpmc parse_ring, check_ring, verify_ring;
     struct waiter worker_waiter;
     _Atomic bool is_stopping;
+    pthread_mutex_t
+        closing_mutex; /* nothing is pushed by outsiders once is_closed is set under it */
+    bool is_closed;
 
     struct mpmc ledger_ring; /* struct message */
     struct waiter ledger_waiter;
 
-    struct mpmc disk_ring; /* struct disk_task */
-    struct disk *disk;     /* of the disk thread */
+    struct mpmc disk_ring;     /* struct disk_task */
+    struct disk *disk;         /* of the disk thread */
     _Atomic bool is_disk_open; /* disk may be woken */
 
     /* credits */
@@ -70,23 +74,30 @@ struct pipeline {
     _Atomic size_t credit_used;
     struct waiter credit_waiter;
     _Atomic uint32_t submitted_count; /* jobs between submit and release */
-    void (*on_credit)(void *context); /* from the ledger thread, after credit came back; may be NULL */
+    void (*on_credit)(
+        void *context); /* from the ledger thread, after credit came back; may be NULL */
     void *on_credit_context;
 
     struct pipeline_stats stats;
 };
 
-void pipeline_init(struct pipeline *pipeline, const struct params *params, const struct ledger_key *key,
-                   struct block_table *table, uint32_t worker_count, size_t credit_limit);
+void pipeline_init(struct pipeline *pipeline, const struct params *params,
+                   const struct ledger_key *key, struct block_table *table, uint32_t worker_count,
+                   size_t credit_limit);
 void pipeline_start(struct pipeline *pipeline); /* the workers */
+/* From now on what is submitted is given back at once, unjudged. */
+void pipeline_close_intake(struct pipeline *pipeline);
 /* Stops and joins the workers; jobs in the rings stay where they are. */
 void pipeline_stop(struct pipeline *pipeline);
+/* After all threads are joined: whoever submitted a block that has no verdict hears of it. */
+void pipeline_give_back(struct pipeline *pipeline);
 void pipeline_clear(struct pipeline *pipeline);
 
 enum reserve {
     RESERVE_TRY,    /* NULL when there is no credit or no free job */
     RESERVE_WAIT,   /* until there is; NULL when the pipeline stops */
-    RESERVE_URGENT, /* over the limit: for the one lowest missing block, which all others may wait for */
+    RESERVE_URGENT, /* over the limit: for the one lowest missing block, which all others may wait
+                       for */
 };
 
 /* A job with a buffer of size bytes to be filled (job->buffer), and a credit. Any thread.
@@ -94,7 +105,8 @@ enum reserve {
 struct block_job *pipeline_reserve(struct pipeline *pipeline, size_t size, enum reserve how);
 /* Corrects the size when the block arrives smaller than reserved. */
 void pipeline_resize(struct block_job *job, size_t size);
-/* Hands a filled job over: is_requested, expected, done and context are set by the caller. Never waits. */
+/* Hands a filled job over: is_requested, expected, done and context are set by the caller. Never
+ * waits. */
 void pipeline_submit(struct block_job *job);
 /* Gives back a job that is not submitted. */
 void pipeline_release(struct block_job *job);

@@ -1,5 +1,5 @@
-/* query.c - the text commands that the engine answers. run is on the ledger thread and short; what reads blocks is done
- * by work, on the jobs thread. */
+/* query.c - the text commands that the engine answers. run is on the ledger thread and short; what
+ * reads blocks is done by work, on the jobs thread. */
 #include "pipeline/engine_private.h"
 
 #include "base/hex.h"
@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-__attribute__((format(printf, 2, 3))) static void fail(struct command *command, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void fail(struct command *command, const char *format,
+                                                       ...)
 {
     char line[256];
     va_list arguments;
@@ -205,28 +206,35 @@ static void run_worlds(struct engine *engine, struct command *command)
         text_printf(&command->text, "%d ", info->node->height);
         text_hash(&command->text, info->node->hash.bytes);
         text_printf(&command->text, " parent ");
-        text_hash(&command->text, info->parent_node ? info->parent_node->hash.bytes : (const uint8_t[32]){0});
-        text_printf(&command->text, " created %u spent %u %s\n", info->created_count, info->spent_count,
-                    world_state(engine, info));
+        text_hash(&command->text,
+                  info->parent_node ? info->parent_node->hash.bytes : (const uint8_t[32]){0});
+        text_printf(&command->text, " created %u spent %u %s\n", info->created_count,
+                    info->spent_count, world_state(engine, info));
     }
 }
 
 static void put_stage(struct text *text, const char *name, struct stage_stats *stage, size_t queue)
 {
-    text_printf(text, "pipeline.%s_queue %zu\npipeline.%s_jobs %" PRIu64 "\npipeline.%s_busy_us %" PRIu64 "\n", name,
-                queue, name, atomic_load(&stage->jobs), name, atomic_load(&stage->busy_ns) / 1000);
+    text_printf(
+        text,
+        "pipeline.%s_queue %zu\npipeline.%s_jobs %" PRIu64 "\npipeline.%s_busy_us %" PRIu64 "\n",
+        name, queue, name, atomic_load(&stage->jobs), name, atomic_load(&stage->busy_ns) / 1000);
 }
 
 static void stats_chain(struct engine *engine, struct text *text)
 {
-    text_printf(text, "chain.name %s\nchain.height %d\nchain.headers %d\nchain.header_count %u\nchain.synced %d\n",
+    text_printf(text,
+                "chain.name %s\nchain.height %d\nchain.headers %d\nchain.header_count "
+                "%u\nchain.synced %d\n",
                 engine->params->name, engine->tip->height, header_tree_best(engine->tree)->height,
                 header_tree_count(engine->tree), atomic_load(&engine->is_synced));
-    text_printf(text, "chain.tip_time %u\nchain.blocks_stored %zu\nchain.blocks_bin_bytes %" PRIu64 "\n",
+    text_printf(text,
+                "chain.tip_time %u\nchain.blocks_stored %zu\nchain.blocks_bin_bytes %" PRIu64 "\n",
                 engine->tip->time, block_table_count(engine->table), engine->blocks_end);
-    text_printf(text, "chain.scripts %s\n", engine->has_script_reason && !engine->script_reason
-                                                ? "off: ancestors of the assumed-valid block"
-                                                : "on");
+    text_printf(text, "chain.scripts %s\n",
+                engine->has_script_reason && !engine->script_reason
+                    ? "off: ancestors of the assumed-valid block"
+                    : "on");
     if (engine->script_reason)
         text_printf(text, "chain.scripts_reason %s\n", engine->script_reason);
 }
@@ -235,18 +243,21 @@ static void stats_pipeline(struct engine *engine, struct text *text)
 {
     struct pipeline *pipeline = &engine->pipeline;
 
-    text_printf(text, "pipeline.workers %u\npipeline.jobs %u\npipeline.credit_used_bytes %zu\n", pipeline->worker_count,
-                engine->job_count, atomic_load(&pipeline->credit_used));
-    text_printf(text, "pipeline.credit_limit_bytes %zu\npipeline.credit_waits %" PRIu64 "\n", pipeline->credit_limit,
-                atomic_load(&pipeline->stats.credit_waits));
+    text_printf(text, "pipeline.workers %u\npipeline.jobs %u\npipeline.credit_used_bytes %zu\n",
+                pipeline->worker_count, engine->job_count, atomic_load(&pipeline->credit_used));
+    text_printf(text, "pipeline.credit_limit_bytes %zu\npipeline.credit_waits %" PRIu64 "\n",
+                pipeline->credit_limit, atomic_load(&pipeline->stats.credit_waits));
     put_stage(text, "parse", &pipeline->stats.parse, mpmc_count(&pipeline->parse_ring));
     put_stage(text, "check", &pipeline->stats.check, mpmc_count(&pipeline->check_ring));
     put_stage(text, "verify", &pipeline->stats.verify, mpmc_count(&pipeline->verify_ring));
     put_stage(text, "ledger", &pipeline->stats.ledger, mpmc_count(&pipeline->ledger_ring));
-    text_printf(text, "pipeline.blocks %" PRIu64 "\npipeline.bytes %" PRIu64 "\npipeline.inputs %" PRIu64 "\n",
+    text_printf(text,
+                "pipeline.blocks %" PRIu64 "\npipeline.bytes %" PRIu64 "\npipeline.inputs %" PRIu64
+                "\n",
                 engine->blocks_done, engine->bytes_done, engine->inputs_done);
     text_printf(text, "pipeline.inputs_verified %" PRIu64 "\npipeline.cold_prevouts %" PRIu64 "\n",
-                atomic_load(&pipeline->stats.inputs_verified), atomic_load(&pipeline->stats.cold_prevouts));
+                atomic_load(&pipeline->stats.inputs_verified),
+                atomic_load(&pipeline->stats.cold_prevouts));
 }
 
 static void stats_ledger(struct engine *engine, struct text *text)
@@ -254,16 +265,25 @@ static void stats_ledger(struct engine *engine, struct text *text)
     struct ledger_stats stats = ledger_stats(engine->ledger);
     struct disk_thread_stats disk = disk_thread_stats(engine->disk_thread);
 
-    text_printf(text, "ledger.root_height %d\nledger.root_coins %" PRIu64 "\nledger.side_coins %" PRIu64 "\n",
-                world_node(ledger_root(engine->ledger))->height, stats.root_coins, stats.side_coins);
-    text_printf(text, "ledger.index_bytes %" PRIu64 "\nledger.recent_events %" PRIu64 "\nledger.recent_bytes %" PRIu64 "\n",
+    text_printf(
+        text,
+        "ledger.root_height %d\nledger.root_coins %" PRIu64 "\nledger.side_coins %" PRIu64 "\n",
+        world_node(ledger_root(engine->ledger))->height, stats.root_coins, stats.side_coins);
+    text_printf(text,
+                "ledger.index_bytes %" PRIu64 "\nledger.recent_events %" PRIu64
+                "\nledger.recent_bytes %" PRIu64 "\n",
                 stats.index_bytes, stats.recent_events, stats.recent_bytes);
-    text_printf(text, "ledger.worlds %u\nledger.world_slots %u\nledger.growths %" PRIu64 "\nledger.tag_reads %" PRIu64 "\n",
+    text_printf(text,
+                "ledger.worlds %u\nledger.world_slots %u\nledger.growths %" PRIu64
+                "\nledger.tag_reads %" PRIu64 "\n",
                 stats.worlds, stats.world_slots, stats.growths, stats.tag_reads);
     text_printf(text, "ledger.resident_bytes %zu\n", engine->residents.size + engine->limbo.size);
-    text_printf(text, "disk.appended_bytes %" PRIu64 "\ndisk.writes %" PRIu64 "\ndisk.syncs %" PRIu64 "\n",
-                disk.writer.appended_size, disk.writer.write_count, disk.writer.sync_count);
-    text_printf(text, "disk.prevouts_read %" PRIu64 "\ndisk.reads %" PRIu64 "\ndisk.read_bytes %" PRIu64 "\n",
+    text_printf(
+        text, "disk.appended_bytes %" PRIu64 "\ndisk.writes %" PRIu64 "\ndisk.syncs %" PRIu64 "\n",
+        disk.writer.appended_size, disk.writer.write_count, disk.writer.sync_count);
+    text_printf(text,
+                "disk.prevouts_read %" PRIu64 "\ndisk.reads %" PRIu64 "\ndisk.read_bytes %" PRIu64
+                "\n",
                 disk.prevouts.txout_count, disk.prevouts.read_count, disk.prevouts.read_size);
 }
 
@@ -284,8 +304,10 @@ static void run_stats(struct engine *engine, struct command *command)
     static const struct {
         const char *name;
         void (*put)(struct engine *engine, struct text *text);
-    } sections[] = {
-        {"chain", stats_chain}, {"pipeline", stats_pipeline}, {"ledger", stats_ledger}, {"process", stats_process}};
+    } sections[] = {{"chain", stats_chain},
+                    {"pipeline", stats_pipeline},
+                    {"ledger", stats_ledger},
+                    {"process", stats_process}};
     const char *wanted = argument_of(command);
     bool is_found = false;
 
@@ -406,8 +428,8 @@ static void work_utxo(struct engine *engine, struct command *command)
     } else if (coin_check_of(&engine->key, &state->outpoint, txout.raw) != state->ref.check) {
         fail(command, "not found");
     } else {
-        text_printf(&command->text, "amount %" PRId64 "\nheight %d\ncoinbase %d\nscript ", txout.amount_sat,
-                    state->height, state->ref.is_coinbase);
+        text_printf(&command->text, "amount %" PRId64 "\nheight %d\ncoinbase %d\nscript ",
+                    txout.amount_sat, state->height, state->ref.is_coinbase);
         text_hex(&command->text, txout.script_pubkey.data, txout.script_pubkey.size);
         text_printf(&command->text, "\n");
     }
@@ -426,21 +448,23 @@ static void run_utxo(struct engine *engine, struct command *command)
     if (strlen(argument) > 65 && argument[64] == ' ')
         memcpy(hex, argument, 64);
     unsigned long vout = hex[0] ? strtoul(argument + 65, &end, 10) : 0;
-    if (!hash_from_hex(outpoint.txid.bytes, hex) || argument[65] < '0' || argument[65] > '9' || *end ||
-        vout > UINT32_MAX) {
+    if (!hash_from_hex(outpoint.txid.bytes, hex) || argument[65] < '0' || argument[65] > '9' ||
+        *end || vout > UINT32_MAX) {
         fail(command, "usage: utxo TXID N");
         return;
     }
     outpoint.vout = (uint32_t)vout;
     const struct world *world = node_work(engine, engine->tip)->world;
-    const struct block_entry *entry =
-        world_find(engine->ledger, world, &outpoint, &ref) ? block_table_find(engine->table, ref.pos) : NULL;
+    const struct block_entry *entry = world_find(engine->ledger, world, &outpoint, &ref)
+                                          ? block_table_find(engine->table, ref.pos)
+                                          : NULL;
     if (!entry) {
         fail(command, "not found");
         return;
     }
     struct utxo_state *state = xmalloc(sizeof *state);
-    *state = (struct utxo_state){ref, outpoint, entry->node->height, (uint32_t)(entry->pos + entry->size - ref.pos)};
+    *state = (struct utxo_state){ref, outpoint, entry->node->height,
+                                 (uint32_t)(entry->pos + entry->size - ref.pos)};
     command->u.state = state;
     command->work = work_utxo;
 }

@@ -30,7 +30,8 @@ bool spsc_push(struct spsc *ring, void *item)
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
     if (tail - ring->head_seen > ring->mask) {
-        /* Pairs with the release of head in spsc_pop: the slot has been read before it is written again. */
+        /* Pairs with the release of head in spsc_pop: the slot has been read before it is written
+         * again. */
         ring->head_seen = atomic_load_explicit(&ring->head, memory_order_acquire);
         if (tail - ring->head_seen > ring->mask)
             return false;
@@ -58,7 +59,8 @@ void *spsc_pop(struct spsc *ring)
 void mpmc_init(struct mpmc *ring, size_t capacity)
 {
     assert_power_of_two(capacity);
-    *ring = (struct mpmc){.slots = xcalloc(capacity, sizeof(struct mpmc_slot)), .mask = capacity - 1};
+    *ring =
+        (struct mpmc){.slots = xcalloc(capacity, sizeof(struct mpmc_slot)), .mask = capacity - 1};
     for (size_t i = 0; i < capacity; i++)
         atomic_store_explicit(&ring->slots[i].turn, i, memory_order_relaxed);
 }
@@ -69,8 +71,8 @@ void mpmc_clear(struct mpmc *ring)
     ring->slots = NULL;
 }
 
-/* A slot whose turn is i takes the push number i; after it the turn is i + 1 and pop number i may take it; after
- * that the turn is i + capacity, for the push one round later. */
+/* A slot whose turn is i takes the push number i; after it the turn is i + 1 and pop number i may
+ * take it; after that the turn is i + capacity, for the push one round later. */
 bool mpmc_push(struct mpmc *ring, void *item)
 {
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
@@ -80,8 +82,8 @@ bool mpmc_push(struct mpmc *ring, void *item)
         uint64_t turn = atomic_load_explicit(&slot->turn, memory_order_acquire);
 
         if (turn == tail) {
-            if (atomic_compare_exchange_weak_explicit(&ring->tail, &tail, tail + 1, memory_order_relaxed,
-                                                      memory_order_relaxed)) {
+            if (atomic_compare_exchange_weak_explicit(&ring->tail, &tail, tail + 1,
+                                                      memory_order_relaxed, memory_order_relaxed)) {
                 slot->item = item;
                 atomic_store_explicit(&slot->turn, tail + 1, memory_order_release);
                 return true;
@@ -103,8 +105,8 @@ void *mpmc_pop(struct mpmc *ring)
         uint64_t turn = atomic_load_explicit(&slot->turn, memory_order_acquire);
 
         if (turn == head + 1) {
-            if (atomic_compare_exchange_weak_explicit(&ring->head, &head, head + 1, memory_order_relaxed,
-                                                      memory_order_relaxed)) {
+            if (atomic_compare_exchange_weak_explicit(&ring->head, &head, head + 1,
+                                                      memory_order_relaxed, memory_order_relaxed)) {
                 void *item = slot->item;
                 atomic_store_explicit(&slot->turn, head + ring->mask + 1, memory_order_release);
                 return item;
@@ -147,15 +149,17 @@ void waiter_wait(struct waiter *waiter, uint32_t prepared, int64_t timeout_us)
 {
     struct timespec ts = {timeout_us / 1000000, timeout_us % 1000000 * 1000};
 
-    /* Returns at once when epoch has moved on; spurious returns are fine, callers look at their rings. */
+    /* Returns at once when epoch has moved on; spurious returns are fine, callers look at their
+     * rings. */
     futex(&waiter->epoch, FUTEX_WAIT, prepared, timeout_us < 0 ? NULL : &ts);
     atomic_fetch_sub(&waiter->sleepers, 1);
 }
 
 void waiter_wake(struct waiter *waiter, uint32_t count)
 {
-    /* A read-modify-write, so that it is ordered after the push before it even where a plain sequentially
-     * consistent load could be satisfied early (store buffer); pairs with the add in waiter_prepare. */
+    /* A read-modify-write, so that it is ordered after the push before it even where a plain
+     * sequentially consistent load could be satisfied early (store buffer); pairs with the add in
+     * waiter_prepare. */
     if (atomic_fetch_add(&waiter->sleepers, 0) == 0)
         return;
     atomic_fetch_add(&waiter->epoch, 1);

@@ -1,6 +1,6 @@
 /* ring.h - bounded lock-free queues of pointers and small words, and how a thread sleeps on them.
- * spsc: one thread pushes, one pops. mpmc: any threads. Capacities are powers of two, chosen so that all
- * admitted work fits: a push that fails is our own mistake at the callers that say so.
+ * spsc: one thread pushes, one pops. mpmc: any threads. Capacities are powers of two, chosen so
+ * that all admitted work fits: a push that fails is our own mistake at the callers that say so.
  * Memory order stands on the operations (no bare fences), so that TSan follows it. */
 #ifndef PIPELINE_RING_H
 #define PIPELINE_RING_H
@@ -24,8 +24,9 @@ MUST_CHECK bool spsc_push(struct spsc *ring, void *item); /* false when full */
 MUST_CHECK void *spsc_pop(struct spsc *ring);             /* NULL when empty */
 
 struct mpmc_slot {
-    /* Pairs: the pusher's release store with the popper's acquire load and back; without them a popper could read
-     * an item before it is written, or a pusher overwrite one that is being read. */
+    /* Pairs: the pusher's release store with the popper's acquire load and back; without them a
+     * popper could read an item before it is written, or a pusher overwrite one that is being read.
+     */
     _Atomic uint64_t turn;
     void *item;
 };
@@ -44,9 +45,10 @@ MUST_CHECK void *mpmc_pop(struct mpmc *ring);
 /* About how many items are in it; exact when nobody else is at work. */
 size_t mpmc_count(struct mpmc *ring);
 
-/* Where threads sleep until there may be work. A consumer that found its rings empty calls waiter_prepare,
- * looks at the rings once more, and then waits or cancels; a producer pushes and then calls waiter_wake. Either
- * the producer sees the sleeper or the consumer sees the item: both sides are sequentially consistent. */
+/* Where threads sleep until there may be work. A consumer that found its rings empty calls
+ * waiter_prepare, looks at the rings once more, and then waits or cancels; a producer pushes and
+ * then calls waiter_wake. Either the producer sees the sleeper or the consumer sees the item: both
+ * sides are sequentially consistent. */
 struct waiter {
     _Alignas(CACHE_LINE) _Atomic uint32_t epoch; /* futex word */
     _Atomic uint32_t sleepers;
@@ -54,7 +56,8 @@ struct waiter {
 
 uint32_t waiter_prepare(struct waiter *waiter);
 void waiter_cancel(struct waiter *waiter);
-/* Sleeps unless a wake came after prepare, at most timeout_us (negative: no limit). Ends the preparation. */
+/* Sleeps unless a wake came after prepare, at most timeout_us (negative: no limit). Ends the
+ * preparation. */
 void waiter_wait(struct waiter *waiter, uint32_t prepared, int64_t timeout_us);
 /* Wakes up to count sleepers; costs one load when there are none. */
 void waiter_wake(struct waiter *waiter, uint32_t count);

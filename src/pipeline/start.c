@@ -1,8 +1,8 @@
 /* start.c - from a base directory to a running engine, and back.
  *
- * The order at start: lock, blocks.bin and its genesis record, metadata, the gaps that metadata leaves (scanned), the
- * header tree, the last checkpoint, threads; what came after the checkpoint is read back like any stored block.
- * At the end: threads, blocks.bin, metadata, checkpoint. */
+ * The order at start: lock, blocks.bin and its genesis record, metadata, the gaps that metadata
+ * leaves (scanned), the header tree, the last checkpoint, threads; what came after the checkpoint
+ * is read back like any stored block. At the end: threads, blocks.bin, metadata, checkpoint. */
 #include "pipeline/engine_private.h"
 
 #include "base/clock.h"
@@ -15,11 +15,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define DISK_DEPTH   256
-#define SHARD_COUNT  512
-#define WORLD_SLOTS  1024
-#define PROGRESS_S   5
-#define TIME_ANY     ((int64_t)UINT32_MAX) /* stored headers were judged before: the clock has no say */
+#define DISK_DEPTH  256
+#define SHARD_COUNT 512
+#define WORLD_SLOTS 1024
+#define PROGRESS_S  5
+#define TIME_ANY                                                                                   \
+    ((int64_t)UINT32_MAX) /* stored headers were judged before: the clock has no say               \
+                           */
 #define TIP_NAME     "tip"
 #define TIP_NEW_NAME "tip.new"
 
@@ -37,8 +39,8 @@ struct start {
     uint64_t progress_us;
 };
 
-__attribute__((format(printf, 3, 4))) static enum engine_error refuse(struct start *start, enum engine_error error,
-                                                                      const char *format, ...)
+__attribute__((format(printf, 3, 4))) static enum engine_error
+refuse(struct start *start, enum engine_error error, const char *format, ...)
 {
     va_list arguments;
 
@@ -51,19 +53,22 @@ __attribute__((format(printf, 3, 4))) static enum engine_error refuse(struct sta
 static enum engine_error refuse_errno(struct start *start, const char *what, int error)
 {
     enum engine_error kind = error == -EIO || error == -ENOSPC ? ENGINE_DISK : ENGINE_DIRECTORY;
-    const char *remedy = error == -ENOSPC ? "; make room on the disk"
-                         : error == -EACCES || error == -EROFS || error == -EPERM
-                             ? "; give this user the right to write there, or choose another with -b"
-                             : "";
+    const char *remedy =
+        error == -ENOSPC ? "; make room on the disk"
+        : error == -EACCES || error == -EROFS || error == -EPERM
+            ? "; give this user the right to write there, or choose another with -b"
+            : "";
 
-    return refuse(start, kind, "%s in %s: %s%s", what, start->engine->directory, strerror(-error), remedy);
+    return refuse(start, kind, "%s in %s: %s%s", what, start->engine->directory, strerror(-error),
+                  remedy);
 }
 
 static int open_ring(void *context, struct disk **disk, unsigned depth)
 {
     struct engine *engine = context;
 
-    return depth > 1 ? disk_open_ring(disk, engine->directory, depth, engine->config.uring_without, engine->error_text)
+    return depth > 1 ? disk_open_ring(disk, engine->directory, depth, engine->config.uring_without,
+                                      engine->error_text)
                      : disk_open_plain(disk, engine->directory);
 }
 
@@ -106,7 +111,8 @@ static enum engine_error take_directory(struct start *start)
     error = open_disk(engine, &engine->disk, DISK_DEPTH);
     if (error < 0)
         return refuse(start, ENGINE_URING, "%s", engine->error_text);
-    if ((error = open_disk(engine, &start->disk, 1)) < 0 || (error = open_disk(engine, &engine->sync_disk, 1)) < 0 ||
+    if ((error = open_disk(engine, &start->disk, 1)) < 0 ||
+        (error = open_disk(engine, &engine->sync_disk, 1)) < 0 ||
         (error = open_disk(engine, &engine->jobs_disk, 1)) < 0)
         return refuse_errno(start, "no access", error);
     return ENGINE_OK;
@@ -131,12 +137,14 @@ static enum engine_error open_blocks(struct start *start)
 
         record_header_write(record, engine->magic, params->genesis_size);
         memcpy(record + RECORD_HEADER_SIZE, params->genesis_block, params->genesis_size);
-        /* What is left of a first start that was cut off may be completed; anything else is somebody's. */
+        /* What is left of a first start that was cut off may be completed; anything else is
+         * somebody's. */
         error = disk_read_sync(start->disk, start->blocks, old, start->blocks_size, 0);
         for (size_t i = 0; error == 0 && i < start->blocks_size; i++)
             if (old[i] != record[i] && old[i] != 0)
-                return refuse(start, ENGINE_DIRECTORY, "%s/blocks.bin is not a block file of chain %s",
-                              engine->directory, params->name);
+                return refuse(start, ENGINE_DIRECTORY,
+                              "%s/blocks.bin is not a block file of chain %s", engine->directory,
+                              params->name);
         if (error == 0)
             error = disk_write_sync(start->disk, start->blocks, record, size, 0);
         if (error == 0)
@@ -165,7 +173,8 @@ static enum engine_error check_first_record(struct start *start)
     scanner_clear(&scanner);
     if (is_genesis || start->data.count)
         return ENGINE_OK;
-    return refuse(start, ENGINE_DIRECTORY, "%s/blocks.bin does not begin with the genesis block of chain %s%s%s",
+    return refuse(start, ENGINE_DIRECTORY,
+                  "%s/blocks.bin does not begin with the genesis block of chain %s%s%s",
                   engine->directory, engine->params->name, result == SCAN_RECORD ? "" : ": ",
                   result == SCAN_RECORD ? "" : what);
 }
@@ -190,7 +199,8 @@ static bool record_is_whole(struct engine *engine, const struct record *record, 
         .hash = block.hash,
         .header = block.header,
         .pos = record->pos,
-        .synced_end = record_end(record->pos, record->size), /* the file is synced before metadata is written */
+        .synced_end = record_end(record->pos,
+                                 record->size), /* the file is synced before metadata is written */
         .size = record->size,
         .mark = MARK_NONE};
     sha256d_once(digest, record->data.data, record->data.size);
@@ -206,12 +216,14 @@ static void show_scan(struct start *start, uint64_t at)
         return;
     start->progress_us = now;
     engine_log(start->engine, ENGINE_LOG_INFO, "reading blocks.bin: %llu of %llu MB (%llu %%)",
-               (unsigned long long)(at / 1000000), (unsigned long long)(start->blocks_size / 1000000),
+               (unsigned long long)(at / 1000000),
+               (unsigned long long)(start->blocks_size / 1000000),
                (unsigned long long)(at * 100 / (start->blocks_size ? start->blocks_size : 1)));
 }
 
 /* Scans one part that no metadata covers. *good_end is the end of the last whole record. */
-static enum engine_error scan_gap(struct start *start, uint64_t from, uint64_t to, uint64_t *good_end)
+static enum engine_error scan_gap(struct start *start, uint64_t from, uint64_t to,
+                                  uint64_t *good_end)
 {
     struct engine *engine = start->engine;
     struct scanner scanner;
@@ -248,7 +260,8 @@ static enum engine_error scan_gap(struct start *start, uint64_t from, uint64_t t
     return ENGINE_OK;
 }
 
-/* Behind the last synced position the file is cut at the first record that is not whole; before it never. */
+/* Behind the last synced position the file is cut at the first record that is not whole; before it
+ * never. */
 static enum engine_error cut_blocks(struct start *start, uint64_t end)
 {
     if (end >= start->blocks_size || end < start->data.synced_end)
@@ -272,10 +285,18 @@ static enum engine_error load_metadata(struct start *start)
 
     if (error < 0)
         return refuse_errno(start, "metadata.bin cannot be read", error);
+    error = metadata_check(&start->data, start->disk, start->blocks);
+    if (error == -ESTALE) {
+        engine_log(engine, ENGINE_LOG_WARNING, "metadata.bin is of another blocks.bin: reading that anew");
+        metadata_forget(&start->data);
+    } else if (error < 0) {
+        return refuse_errno(start, "blocks.bin cannot be read", error);
+    }
     size_t known_count = start->data.count;
     enum engine_error refused = check_first_record(start);
     start->progress_us = clock_monotonic_us();
-    while (refused == ENGINE_OK && metadata_next_gap(&start->data, from, start->blocks_size, &gap_start, &gap_end)) {
+    while (refused == ENGINE_OK &&
+           metadata_next_gap(&start->data, from, start->blocks_size, &gap_start, &gap_end)) {
         uint64_t good_end;
 
         refused = scan_gap(start, gap_start, gap_end, &good_end);
@@ -287,8 +308,8 @@ static enum engine_error load_metadata(struct start *start)
         refused = cut_blocks(start, end);
     if (refused != ENGINE_OK)
         return refused;
-    engine_log(engine, ENGINE_LOG_INFO, "metadata: %zu blocks known, %zu scanned in blocks.bin", known_count,
-               start->scanned_count);
+    engine_log(engine, ENGINE_LOG_INFO, "metadata: %zu blocks known, %zu scanned in blocks.bin",
+               known_count, start->scanned_count);
     error = disk_sync(start->disk, start->blocks);
     if (error == 0) {
         start->data.synced_end = start->blocks_size;
@@ -356,7 +377,8 @@ static int read_tip(struct start *start, struct block_hash *hash)
 static int write_tip(struct engine *engine, struct disk *disk)
 {
     struct disk_file *file;
-    int error = disk_file_open(disk, &file, TIP_NEW_NAME, DISK_OPEN_WRITE | DISK_OPEN_CREATE | DISK_OPEN_TRUNCATE);
+    int error = disk_file_open(disk, &file, TIP_NEW_NAME,
+                               DISK_OPEN_WRITE | DISK_OPEN_CREATE | DISK_OPEN_TRUNCATE);
 
     if (error < 0)
         return error;
@@ -402,17 +424,20 @@ static enum engine_error fill_tree(struct start *start)
     engine->table = block_table_new(NODE_MAX);
     header_tree_at(engine->tree, 0)->status |= HEADER_VERIFIED;
     for (size_t i = 0; i < start->data.count; i++)
-        items[i] = (struct ordered_item){start->data.records[i].hash, start->data.records[i].header.prev_hash};
+        items[i] = (struct ordered_item){start->data.records[i].hash,
+                                         start->data.records[i].header.prev_hash};
     size_t count = order_visit(items, start->data.count, tree_knows, insert_item, start);
     free(items);
     if (count < start->data.count)
-        engine_log(engine, ENGINE_LOG_WARNING, "blocks.bin: %zu blocks have no known parent", start->data.count - count);
+        engine_log(engine, ENGINE_LOG_WARNING, "blocks.bin: %zu blocks have no known parent",
+                   start->data.count - count);
     apply_marks(start);
     for (size_t i = 0; i < start->data.count; i++) {
         const struct metadata_record *record = &start->data.records[i];
         struct header_node *node = header_tree_find(engine->tree, &record->hash);
 
-        if (node && node->pos == record->pos && !block_table_append(engine->table, record->pos, record->size, node))
+        if (node && node->pos == record->pos &&
+            !block_table_append(engine->table, record->pos, record->size, node))
             return refuse(start, ENGINE_DIRECTORY, "blocks.bin has more than %u blocks", NODE_MAX);
     }
     link_all(start);
@@ -436,8 +461,8 @@ static struct header_node *node_of(void *context, int32_t height, const struct b
     struct engine *engine = context;
     struct header_node *node = header_tree_find(engine->tree, hash);
 
-    return node && node->height == height && node_has(node, HEADER_HAS_BLOCK) && !header_is_invalid(node) &&
-                   node->sequence
+    return node && node->height == height && node_has(node, HEADER_HAS_BLOCK) &&
+                   !header_is_invalid(node) && node->sequence
                ? node
                : NULL;
 }
@@ -451,7 +476,8 @@ static enum engine_error load_ledger(struct start *start)
 
     if (error == -ENOENT || error == -EILSEQ) {
         if (error == -EILSEQ)
-            engine_log(engine, ENGINE_LOG_WARNING, "ledger/key is damaged: the coin set is rebuilt from blocks.bin");
+            engine_log(engine, ENGINE_LOG_WARNING,
+                       "ledger/key is damaged: the coin set is rebuilt from blocks.bin");
         random_bytes(secret, sizeof secret);
         error = checkpoint_key_save(start->disk, secret);
     }
@@ -468,11 +494,13 @@ static enum engine_error load_ledger(struct start *start)
     engine->checkpoint_sequence = loaded.sequence;
 
     struct header_node *root = world_node(ledger_root(engine->ledger));
-    for (struct header_node *node = root; node && !node_has(node, HEADER_VERIFIED); node = node->prev)
+    for (struct header_node *node = root; node && !node_has(node, HEADER_VERIFIED);
+         node = node->prev)
         node->status |= HEADER_VERIFIED;
     engine_log(engine, ENGINE_LOG_INFO, "ledger: %llu coins at height %d%s",
                (unsigned long long)ledger_stats(engine->ledger).root_coins, root->height,
-               error == -ENOENT && start->data.count > 1 ? ", no checkpoint: replaying blocks.bin" : "");
+               error == -ENOENT && start->data.count > 1 ? ", no checkpoint: replaying blocks.bin"
+                                                         : "");
     engine->tip = root;
     return ENGINE_OK;
 }
@@ -488,7 +516,8 @@ static enum engine_error open_files(struct start *start)
     if (error == 0)
         error = disk_file_open(engine->disk, &engine->metadata, METADATA_NAME, DISK_OPEN_WRITE);
     if (error == 0)
-        error = disk_file_open(engine->sync_disk, &engine->sync_blocks, BLOCKS_NAME, DISK_OPEN_RANDOM);
+        error =
+            disk_file_open(engine->sync_disk, &engine->sync_blocks, BLOCKS_NAME, DISK_OPEN_RANDOM);
     if (error == 0)
         error = disk_file_open(engine->jobs_disk, &engine->jobs_blocks, BLOCKS_NAME, 0);
     return error < 0 ? refuse_errno(start, "files cannot be opened", error) : ENGINE_OK;
@@ -501,8 +530,8 @@ static void start_pipeline(struct start *start)
     engine->blocks_end = engine->synced_end = start->blocks_size;
     engine->residents.newest = &engine->residents.oldest;
     engine->limbo.newest = &engine->limbo.oldest;
-    pipeline_init(&engine->pipeline, engine->params, &engine->key, engine->table, engine->config.worker_count,
-                  engine->config.in_flight_limit);
+    pipeline_init(&engine->pipeline, engine->params, &engine->key, engine->table,
+                  engine->config.worker_count, engine->config.in_flight_limit);
     engine->pipeline.disk = engine->disk;
     engine->has_pipeline = true;
     node_work(engine, engine->tip)->world = ledger_root(engine->ledger);
@@ -520,8 +549,8 @@ static void start_pipeline(struct start *start)
 
 static enum engine_error run_start(struct start *start)
 {
-    static enum engine_error (*const steps[])(struct start *) = {take_directory, open_blocks, load_metadata,
-                                                                 fill_tree,      load_ledger, open_files};
+    static enum engine_error (*const steps[])(struct start *) = {
+        take_directory, open_blocks, load_metadata, fill_tree, load_ledger, open_files};
 
     for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
         enum engine_error error = steps[i](start);
@@ -568,7 +597,8 @@ static void free_engine(struct engine *engine)
     free(engine);
 }
 
-enum engine_error engine_open(struct engine **out, const struct engine_config *config, char *text, size_t text_size)
+enum engine_error engine_open(struct engine **out, const struct engine_config *config, char *text,
+                              size_t text_size)
 {
     struct engine *engine = xcalloc(1, sizeof *engine);
     struct start start = {.engine = engine, .text = text, .text_size = text_size};
@@ -611,15 +641,17 @@ static void save(struct engine *engine)
         disk_close(disk);
     }
     if (error < 0)
-        engine_fail(engine, ENGINE_DISK, "saving the ledger in %s failed: %s", engine->directory, strerror(-error));
+        engine_fail(engine, ENGINE_DISK, "saving the ledger in %s failed: %s", engine->directory,
+                    strerror(-error));
 }
 
 enum engine_error engine_close(struct engine *engine, char *text, size_t text_size)
 {
-    stop_threads(engine);
+    engine_stop(engine);
     int error = disk_thread_stop(engine->disk_thread);
     if (error < 0)
-        engine_fail(engine, ENGINE_DISK, "writing to %s failed: %s", engine->directory, strerror(-error));
+        engine_fail(engine, ENGINE_DISK, "writing to %s failed: %s", engine->directory,
+                    strerror(-error));
     if (!engine->is_failed)
         save(engine);
     enum engine_error result = engine->error;

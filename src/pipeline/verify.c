@@ -1,4 +1,5 @@
-/* verify.c - the verify stage: scripts and signatures. Several workers drain one block's batches. */
+/* verify.c - the verify stage: scripts and signatures. Several workers drain one block's batches.
+ */
 #include "pipeline/pipeline.h"
 
 static enum script_error verify_batch(const struct block_job *job, const struct batch *batch,
@@ -39,7 +40,8 @@ void verify_stage(struct pipeline *pipeline, struct block_job *job, struct scrip
     for (;;) {
         uint32_t next = atomic_fetch_add_explicit(&job->cursor, 1, memory_order_relaxed);
 
-        if (next >= job->batch_count || atomic_load_explicit(&job->is_dropped, memory_order_relaxed))
+        if (next >= job->batch_count ||
+            atomic_load_explicit(&job->is_dropped, memory_order_relaxed))
             break;
         enum script_error error = verify_batch(job, &job->batches[next], machine);
         inputs += job->batches[next].count;

@@ -218,6 +218,7 @@ void metadata_forget(struct metadata *metadata)
 int metadata_check(const struct metadata *metadata, struct disk *disk, struct disk_file *blocks)
 {
     size_t samples = metadata->sorted_count < SAMPLE_MAX ? metadata->sorted_count : SAMPLE_MAX;
+    size_t wrong_count = 0;
 
     for (size_t i = 0; i < samples; i++) {
         size_t index = samples < 2 ? 0 : i * (metadata->sorted_count - 1) / (samples - 1);
@@ -228,10 +229,9 @@ int metadata_check(const struct metadata *metadata, struct disk *disk, struct di
         if (error < 0)
             return error;
         header_write(expected, &metadata->records[index].header);
-        if (memcmp(stored, expected, HEADER_SIZE) != 0)
-            return -ESTALE;
+        wrong_count += memcmp(stored, expected, HEADER_SIZE) != 0;
     }
-    return 0;
+    return wrong_count > 1 || (wrong_count == 1 && samples == 1) ? -ESTALE : 0;
 }
 
 void metadata_add(struct metadata *metadata, const struct metadata_record *record)

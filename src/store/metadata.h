@@ -61,8 +61,8 @@ MUST_CHECK int metadata_load(struct metadata *metadata, struct disk *disk, uint3
 void metadata_clear(struct metadata *metadata);
 
 /* Whether the headers of the first, the last and some 60 records between stand in blocks at their
- * positions: 0, -ESTALE (somebody put another blocks.bin in place: metadata_forget and scan), or
- * what the reads gave. */
+ * positions, but for one that may be rotten: 0, -ESTALE (somebody put another blocks.bin in place:
+ * metadata_forget, and nothing of it counts as synced), or what the reads gave. */
 MUST_CHECK int metadata_check(const struct metadata *metadata, struct disk *disk,
                               struct disk_file *blocks);
 void metadata_forget(struct metadata *metadata);

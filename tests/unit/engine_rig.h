@@ -121,7 +121,8 @@ static inline bool rig_value(const char *answer, const char *name, char *out, si
 {
     size_t name_size = strlen(name);
 
-    for (const char *line = answer; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+    for (const char *line = answer; line && *line;
+         line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         if (strncmp(line, name, name_size) == 0 && line[name_size] == ' ') {
             size_t size = strcspn(line + name_size + 1, "\n");
             snprintf(out, out_size, "%.*s", (int)size, line + name_size + 1);
@@ -130,7 +131,8 @@ static inline bool rig_value(const char *answer, const char *name, char *out, si
     return false;
 }
 
-static inline enum import_error rig_import(struct rig *rig, const char *path, struct import_result *result)
+static inline enum import_error rig_import(struct rig *rig, const char *path,
+                                           struct import_result *result)
 {
     static const _Atomic bool never = false;
     struct import_progress progress = {0};

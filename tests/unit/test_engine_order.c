@@ -1,5 +1,6 @@
-/* test_engine_order.c - blocks in any order, from a peer's point of view: headers first, then blocks shuffled by a seed
- * (ORDER_SEED), known or unknown to be on their way. Tip and coin set are those of the file in order. */
+/* test_engine_order.c - blocks in any order, from a peer's point of view: headers first, then
+ * blocks shuffled by a seed (ORDER_SEED), known or unknown to be on their way. Tip and coin set are
+ * those of the file in order. */
 #include "base/random.h"
 #include "engine_rig.h"
 #include "shared_files.h"
@@ -26,7 +27,8 @@ static void load_file(struct block_file *file, const char *folder)
     for (size_t at = 0; at + 8 <= file->data.size;) {
         uint32_t size = le32_read(file->data.data + at + 4);
         file->blocks[file->count] = (struct bytes){file->data.data + at + 8, size};
-        ck_assert(header_parse(&file->headers[file->count], (struct bytes){file->data.data + at + 8, 80}));
+        ck_assert(header_parse(&file->headers[file->count],
+                               (struct bytes){file->data.data + at + 8, 80}));
         file->count++;
         at += 8 + size;
     }
@@ -46,7 +48,8 @@ static void count_result(void *context, const struct block_result *result)
     atomic_fetch_add(&counts[result->verdict == VALID ? 0 : 1], 1);
 }
 
-static void submit(struct rig *rig, struct block_file *file, size_t index, bool is_expected, _Atomic int *counts)
+static void submit(struct rig *rig, struct block_file *file, size_t index, bool is_expected,
+                   _Atomic int *counts)
 {
     struct block_job *job =
         pipeline_reserve(engine_pipeline(rig->engine), file->blocks[index].size, RESERVE_WAIT);

@@ -426,6 +426,28 @@ START_TEST(output_is_bounded_to_the_byte)
 }
 END_TEST
 
+START_TEST(what_is_queued_at_the_stop_is_sent_unless_nobody_reads)
+{
+    for (int is_read = 0; is_read < 2; is_read++) {
+        int other;
+        struct end *e = begin_pair(mask_of(_i), &limits, &other);
+        size_t size = is_read ? 20000 : STREAM_SIZE;
+        static char got[30000];
+
+        ck_assert(conn_send(e->conn, (struct bytes){stream, size}));
+        reactor_stop(reactor);
+        end();
+        ck_assert_int_eq(closed_count, 1);
+        ck_assert_int_eq(e->error, 0);
+        if (is_read) {
+            ck_assert_int_eq(recv(other, got, sizeof got, MSG_WAITALL), 20000);
+            ck_assert_mem_eq(got, stream, 20000);
+        }
+        close(other);
+    }
+}
+END_TEST
+
 static void close_victim(struct reactor_timer *timer)
 {
     (void)timer;
@@ -877,6 +899,7 @@ int main(void)
     tcase_add_loop_test(tcase, streams_arrive_whole_both_ways, 0, MASK_COUNT);
     tcase_add_loop_test(tcase, payloads_go_straight_to_the_callers_buffer, 0, 2 * MASK_COUNT);
     tcase_add_loop_test(tcase, output_is_bounded_to_the_byte, 0, MASK_COUNT);
+    tcase_add_loop_test(tcase, what_is_queued_at_the_stop_is_sent_unless_nobody_reads, 0, 2);
     tcase_add_loop_test(tcase, closing_with_requests_in_the_kernel_gives_everything_back, 0,
                         MASK_COUNT);
     tcase_add_loop_test(tcase, stop_closes_everything, 0, MASK_COUNT);

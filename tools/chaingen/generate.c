@@ -6,9 +6,9 @@
 #include "codec/opcode.h"
 #include <stdlib.h>
 
-/* What a block may hold; the coinbase is counted in at the start. */
-#define WEIGHT_MAX       (BLOCK_WEIGHT_MAX - 4000)
-#define SIGOPS_MAX       (BLOCK_SIGOP_COST_MAX - 80)
+/* Room in a block for what is not a planned transaction. */
+#define COINBASE_WEIGHT  4000
+#define COINBASE_SIGOPS  80
 #define TX_WEIGHT_MAX    290000 /* of the largest shape: 200 inputs, or 3 and 100 outputs */
 #define TX_SIGOPS_MAX    2900
 #define TX_WEIGHT        64 /* of a transaction without inputs and outputs, and then some */
@@ -23,6 +23,7 @@ struct generator {
     struct schedule schedule;
     struct plan plan;
     uint64_t spent_count, scheduled_count; /* since the start; scheduled up to last_height */
+    uint64_t idle_left;                    /* coins still to be made that nobody spends */
     uint64_t *reach; /* of a million: how many inputs come of making one output in each of the last
                         n + 1 blocks */
     uint32_t branch; /* 0: the main chain; tells coinbases apart */
@@ -97,8 +98,8 @@ static struct bytes draw_null_data(struct generator *g)
     return kept;
 }
 
-static void draw_outputs(struct generator *g, struct plan_tx *t, int32_t height, bool has_null_data,
-                         bool may_be_spent_here)
+static void draw_outputs(struct generator *g, struct plan_tx *t, int32_t height,
+                         uint32_t idle_count, bool has_null_data, bool may_be_spent_here)
 {
     for (uint32_t i = 0; i < t->tx.output_count; i++) {
         struct plan_output *made = &t->made[i];
@@ -110,10 +111,14 @@ static void draw_outputs(struct generator *g, struct plan_tx *t, int32_t height,
         }
         made->kind = mix_draw_kind(&g->prng);
         made->key = (uint32_t)prng_below(&g->prng, wallet_key_count(g->options.wallet));
+        t->tx.outputs[i].script_pubkey = wallet_script(g->options.wallet, made->kind, made->key);
+        made->spend_height = MIX_NEVER;
+        if (i < idle_count)
+            continue;
+
         int32_t age = mix_draw_age(&g->prng);
 
         made->spend_height = plan_spend(g, height, age == 0 && !may_be_spent_here ? 1 : age);
-        t->tx.outputs[i].script_pubkey = wallet_script(g->options.wallet, made->kind, made->key);
     }
 }
 
@@ -134,6 +139,12 @@ static void draw_amounts(struct generator *g, struct tx_output *outputs, uint32_
 struct cost {
     uint64_t weight, sigops;
 };
+
+static void add_cost(struct cost *total, struct cost cost)
+{
+    total->weight += cost.weight;
+    total->sigops += cost.sigops;
+}
 
 static struct cost tx_cost(const struct plan_tx *t)
 {
@@ -172,7 +183,47 @@ static void add_pending(struct coin_list *pending, const struct plan *plan, uint
                                                    .depth = depth});
 }
 
-/* Plans one transaction that spends count of the pending coins. */
+static size_t find_richest(const struct coin_list *list)
+{
+    size_t best = 0;
+
+    for (size_t i = 1; i < list->count; i++)
+        if (list->coins[i].amount_sat > list->coins[best].amount_sat)
+            best = i;
+    return best;
+}
+
+/* As many outputs as shape has, or as sum_sat is enough for, behind the idle ones. */
+static uint32_t count_outputs(struct mix_shape shape, int64_t sum_sat)
+{
+    uint32_t affordable = 1;
+
+    if (sum_sat / (2 * OUTPUT_SAT_LEAST) >= shape.output_count)
+        affordable = shape.output_count;
+    else if (sum_sat / (2 * OUTPUT_SAT_LEAST) > 1)
+        affordable = (uint32_t)(sum_sat / (2 * OUTPUT_SAT_LEAST));
+    return shape.idle_count + affordable;
+}
+
+/* Idle outputs have little, the others part what the fee leaves; gives the fee. */
+static int64_t draw_money(struct generator *g, struct plan_tx *t, uint32_t idle_count,
+                          uint32_t output_count, int64_t sum_sat, uint64_t weight)
+{
+    int64_t fee_sat = (int64_t)((1 + prng_below(&g->prng, 20)) * weight / WITNESS_SCALE);
+    int64_t idle_sat = OUTPUT_SAT_LEAST;
+
+    if (fee_sat > sum_sat / 10)
+        fee_sat = sum_sat / 10;
+    if (idle_count > 0 && idle_sat > sum_sat / 2 / idle_count)
+        idle_sat = sum_sat / 2 / idle_count;
+    for (uint32_t i = 0; i < idle_count; i++)
+        t->tx.outputs[i].amount_sat = idle_sat;
+    draw_amounts(g, t->tx.outputs + idle_count, output_count - idle_count,
+                 sum_sat - fee_sat - idle_sat * idle_count);
+    return fee_sat;
+}
+
+/* Plans one transaction that spends some of the pending coins. */
 static struct cost plan_tx(struct generator *g, int32_t height, struct coin_list *pending,
                            struct mix_shape shape)
 {
@@ -186,37 +237,40 @@ static struct cost plan_tx(struct generator *g, int32_t height, struct coin_list
 
     assert(coins != NULL);
     for (uint32_t i = 0; i < input_count; i++) {
-        coins[i] = coin_list_take(pending, prng_below(&g->prng, pending->count));
+        size_t at = shape.idle_count ? find_richest(pending) : prng_below(&g->prng, pending->count);
+
+        coins[i] = coin_list_take(pending, at);
         sum_sat += coins[i].amount_sat;
         depth = coins[i].depth > depth ? coins[i].depth : depth;
     }
 
-    uint32_t output_count = shape.output_count;
-
-    if (output_count > 1 && sum_sat / output_count < 2 * OUTPUT_SAT_LEAST)
-        output_count =
-            sum_sat / (2 * OUTPUT_SAT_LEAST) > 1 ? (uint32_t)(sum_sat / (2 * OUTPUT_SAT_LEAST)) : 1;
-
+    uint32_t output_count = count_outputs(shape, sum_sat);
     struct plan_tx *t = plan_add(&g->plan, input_count, output_count + has_null_data);
 
     t->tx.version = prng_below(&g->prng, 5) == 0 ? 1 : 2;
     t->tx.lock_time = prng_below(&g->prng, 10) < 3 ? (uint32_t)height - 1 : 0;
     for (uint32_t i = 0; i < input_count; i++)
         spend_coin(g, t, i, &coins[i], height);
-    draw_outputs(g, t, height, has_null_data, depth < DEPTH_MAX);
+    draw_outputs(g, t, height, shape.idle_count, has_null_data, depth < DEPTH_MAX);
 
     struct cost cost = tx_cost(t);
-    int64_t fee_sat = (int64_t)((1 + prng_below(&g->prng, 20)) * cost.weight / WITNESS_SCALE);
 
-    if (fee_sat > sum_sat / 10)
-        fee_sat = sum_sat / 10;
-    draw_amounts(g, t->tx.outputs, output_count, sum_sat - fee_sat);
-    g->plan.fees_sat += fee_sat;
+    g->plan.fees_sat += draw_money(g, t, shape.idle_count, output_count, sum_sat, cost.weight);
     g->plan.input_count += input_count;
     g->spent_count += input_count;
     g->scheduled_count -= input_count;
     add_pending(pending, &g->plan, tx_index, depth + 1, height);
     return cost;
+}
+/* This block's part of the idle coins, in one transaction that keeps the change. */
+static struct cost plan_idle_coins(struct generator *g, int32_t height, struct coin_list *pending)
+{
+    uint64_t block_count = (uint64_t)(g->options.last_height - height) + 1;
+    uint64_t share = (g->idle_left + block_count - 1) / block_count;
+    uint32_t count = share < GENERATE_IDLE_MAX ? (uint32_t)share : GENERATE_IDLE_MAX;
+
+    g->idle_left -= count;
+    return plan_tx(g, height, pending, (struct mix_shape){1, 1, count});
 }
 
 /* Spends what is to be spent at height; pending keeps what did not fit. */
@@ -227,18 +281,19 @@ static void plan_block(struct generator *g, int32_t height, struct coin_list *pe
     uint64_t wanted =
         missing * MIX_MILLION / reach_at(g, height); /* new coins, to get there evenly */
     uint64_t made = 0;
-    struct cost total = {4000, 80};
+    struct cost total = {COINBASE_WEIGHT, COINBASE_SIGOPS};
 
     plan_reset(&g->plan);
-    while (pending->count > 0 && total.weight + TX_WEIGHT_MAX <= WEIGHT_MAX &&
-           total.sigops + TX_SIGOPS_MAX <= SIGOPS_MAX) {
+    if (pending->count > 0 && g->idle_left > 0)
+        add_cost(&total, plan_idle_coins(g, height, pending));
+    while (pending->count > 0 && total.weight + TX_WEIGHT_MAX <= BLOCK_WEIGHT_MAX &&
+           total.sigops + TX_SIGOPS_MAX <= BLOCK_SIGOP_COST_MAX) {
         struct mix_shape shape =
             mix_draw_shape(&g->prng, pending->count, wanted > made ? wanted - made : 0);
         struct cost cost = plan_tx(g, height, pending, shape);
 
         made += g->plan.txs[g->plan.count - 1].tx.output_count;
-        total.weight += cost.weight;
-        total.sigops += cost.sigops;
+        add_cost(&total, cost);
     }
 }
 
@@ -369,6 +424,7 @@ struct generator *generator_new(const struct generate_options *options,
 
     g->options = *options;
     g->point = *point;
+    g->idle_left = options->idle_count;
     prng_init(&g->prng, options->seed ^ le64_read(point->hash.bytes));
     schedule_init(&g->schedule, first, options->last_height);
     plan_init(&g->plan);

@@ -13,6 +13,8 @@ struct totals {
     int64_t amount_sat;  /* of these */
 };
 
+#define GENERATE_IDLE_MAX 15000
+
 struct generate_options {
     const struct params *params;
     const struct wallet *wallet;
@@ -20,6 +22,7 @@ struct generate_options {
     uint64_t seed;
     int32_t last_height;
     uint64_t input_count; /* wanted from first to last_height; no more than these will be there */
+    uint64_t idle_count;  /* coins besides, that nobody spends; at most GENERATE_IDLE_MAX a block */
     uint32_t last_time,
         spacing_s; /* the block at height h: last_time - (last_height - h) * spacing_s */
 };

@@ -19,7 +19,7 @@ enum { EXIT_USAGE = 2 };
 struct options {
     const char *out, *from, *seed;
     int32_t at, block_count, fork_count, fork_length;
-    int64_t input_count, end_time;
+    int64_t input_count, idle_count, end_time;
     bool is_interleaved, is_shuffled, is_new_only, is_json, is_quiet;
     uint32_t thread_count;
 };
@@ -56,6 +56,9 @@ static void print_help(FILE *out)
         "the\n"
         "                     default is 0: coinbases only; else the coins of the seed's keys are "
         "spent\n"
+        "  --idle-coins N     so many coins besides that nobody spends, up to 15,000 a block: for "
+        "large\n"
+        "                     coin sets\n"
         "  --seed TEXT        of keys and everything drawn (default: caesure)\n"
         "  --end-time SECONDS time of the last block (default: 600 s a block from the genesis on)\n"
         "  --forks N          N branches from evenly spread blocks, every other one with the main\n"
@@ -106,14 +109,23 @@ static bool parse_order(const char *text)
 
 static void parse_options(struct options *o, int argc, char **argv)
 {
-    static const struct option longs[] = {{"out", 1, 0, 'o'},         {"blocks", 1, 0, 'b'},
-                                          {"inputs", 1, 0, 'i'},      {"seed", 1, 0, 's'},
-                                          {"end-time", 1, 0, 'e'},    {"forks", 1, 0, 'f'},
-                                          {"fork-length", 1, 0, 'l'}, {"fork-order", 1, 0, 'r'},
-                                          {"shuffle", 0, 0, 'u'},     {"from", 1, 0, 'F'},
-                                          {"at", 1, 0, 'a'},          {"new-only", 0, 0, 'n'},
-                                          {"json", 0, 0, 'J'},        {"quiet", 0, 0, 'q'},
-                                          {"help", 0, 0, 'h'},        {0}};
+    static const struct option longs[] = {{"out", 1, 0, 'o'},
+                                          {"blocks", 1, 0, 'b'},
+                                          {"inputs", 1, 0, 'i'},
+                                          {"seed", 1, 0, 's'},
+                                          {"idle-coins", 1, 0, 'c'},
+                                          {"end-time", 1, 0, 'e'},
+                                          {"forks", 1, 0, 'f'},
+                                          {"fork-length", 1, 0, 'l'},
+                                          {"fork-order", 1, 0, 'r'},
+                                          {"shuffle", 0, 0, 'u'},
+                                          {"from", 1, 0, 'F'},
+                                          {"at", 1, 0, 'a'},
+                                          {"new-only", 0, 0, 'n'},
+                                          {"json", 0, 0, 'J'},
+                                          {"quiet", 0, 0, 'q'},
+                                          {"help", 0, 0, 'h'},
+                                          {0}};
 
     for (int c; (c = getopt_long(argc, argv, "j:h", longs, NULL)) != -1;)
         switch (c) {
@@ -125,6 +137,9 @@ static void parse_options(struct options *o, int argc, char **argv)
             break;
         case 'i':
             o->input_count = parse_number("--inputs", optarg, 0, 10000000000);
+            break;
+        case 'c':
+            o->idle_count = parse_number("--idle-coins", optarg, 0, 10000000000);
             break;
         case 's':
             o->seed = optarg;
@@ -181,12 +196,21 @@ static void fail(const char *what, const char *why)
     exit(EXIT_FAILURE);
 }
 
+static void check_room(uint64_t count, const char *what, int64_t room)
+{
+    if (count <= (uint64_t)room)
+        return;
+    fprintf(stderr, "chaingen: the blocks that can spend hold at most %lld %s\n", (long long)room,
+            what);
+    exit(EXIT_USAGE);
+}
+
 /* How many blocks there are and how many inputs, where only one of both is given. */
 static void settle_size(struct run *run)
 {
     const struct options *o = run->options;
     struct generate_options *g = &run->generate;
-    int32_t first = run->start.height + 1;
+    int32_t first = o->from ? run->start.height + 1 : FIRST_SPENDS;
 
     if (o->from) {
         g->input_count = o->input_count > 0 ? (uint64_t)o->input_count : 0;
@@ -200,17 +224,13 @@ static void settle_size(struct run *run)
                          : g->last_height >= FIRST_SPENDS
                              ? (uint64_t)(g->last_height - FIRST_SPENDS + 1) * INPUTS_USUAL
                              : 0;
-        first = FIRST_SPENDS;
     }
 
-    int64_t room =
-        g->last_height >= first ? (int64_t)(g->last_height - first + 1) * INPUTS_BLOCK_MAX : 0;
+    int64_t block_count = g->last_height >= first ? g->last_height - first + 1 : 0;
 
-    if (g->input_count > (uint64_t)room) {
-        fprintf(stderr, "chaingen: %llu inputs do not fit in the blocks %d to %d\n",
-                (unsigned long long)g->input_count, (int)first, (int)g->last_height);
-        exit(EXIT_USAGE);
-    }
+    g->idle_count = (uint64_t)o->idle_count;
+    check_room(g->input_count, "inputs", block_count * INPUTS_BLOCK_MAX);
+    check_room(g->idle_count, "idle coins", g->input_count ? block_count * GENERATE_IDLE_MAX : 0);
 }
 
 static void settle_times(struct run *run)

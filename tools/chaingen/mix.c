@@ -88,7 +88,7 @@ static struct mix_shape draw_from(struct prng *prng, const struct shapes *shapes
     uint32_t input_count = draw_between(prng, shapes->input_min, shapes->input_max);
 
     return (struct mix_shape){input_count,
-                              draw_between(prng, shapes->output_min, shapes->output_max)};
+                              draw_between(prng, shapes->output_min, shapes->output_max), 0};
 }
 
 struct mix_shape mix_draw_shape(struct prng *prng, uint64_t input_count, uint64_t output_count)
@@ -96,7 +96,7 @@ struct mix_shape mix_draw_shape(struct prng *prng, uint64_t input_count, uint64_
     bool is_unusual = prng_below(prng, 100) < UNUSUAL_PERCENT;
 
     if (output_count > 5 * input_count) /* a young chain: a few coins must become many */
-        return (struct mix_shape){1, 100};
+        return (struct mix_shape){1, 100, 0};
     if (is_unusual && output_count > input_count)
         return draw_from(prng, payouts);
     if (is_unusual || output_count * 2 < input_count)

@@ -20,6 +20,7 @@ uint32_t mix_kind_share(enum wallet_kind kind);
 
 struct mix_shape {
     uint32_t input_count, output_count;
+    uint32_t idle_count; /* outputs besides, before the others, that nobody spends */
 };
 
 /* Of a transaction in a block that still has input_count coins to spend and wants output_count new

@@ -396,6 +396,46 @@ START_TEST(branches_are_valid_with_the_same_or_other_transactions)
 }
 END_TEST
 
+START_TEST(idle_coins_are_made_and_stay)
+{
+    static const uint64_t idle_counts[] = {0, 100000};
+    uint64_t coin_counts[2];
+    struct source source;
+    struct checker checker;
+    struct buffer block = {0};
+
+    for (size_t k = 0; k < 2; k++) {
+        source_init(&source, "idle", 110, 300, 2);
+
+        struct generate_options options = {.params = &source.params,
+                                           .wallet = source.wallet,
+                                           .pool = source.pool,
+                                           .last_height = 110,
+                                           .input_count = 300,
+                                           .idle_count = idle_counts[k],
+                                           .last_time = 1700000000,
+                                           .spacing_s = 1};
+
+        struct generator *generator =
+            generator_new(&options, generator_point(source.generator), NULL);
+
+        checker_init(&checker, source.wallet);
+        for (int32_t i = 0; i < 110; i++) {
+            generator_next(generator, &block);
+            check_block(&checker, buffer_bytes(&block));
+        }
+        check_totals(&checker, generator_point(generator));
+        coin_counts[k] = checker.totals.coin_count;
+        generator_free(generator);
+        checker_clear(&checker);
+        source_clear(&source);
+    }
+    /* What is drawn besides differs a little. */
+    ck_assert_uint_gt(coin_counts[1] + 1000, coin_counts[0] + idle_counts[1]);
+    buffer_free(&block);
+}
+END_TEST
+
 START_TEST(a_full_block_stays_within_its_limits)
 {
     struct source source;
@@ -738,8 +778,8 @@ int main(void)
     return SUITE_RUN("chaingen", every_block_is_valid_and_counted, the_mix_is_as_documented,
                      same_seed_same_bytes_with_any_threads,
                      branches_are_valid_with_the_same_or_other_transactions,
-                     a_full_block_stays_within_its_limits, a_file_is_read_and_gone_on_from,
-                     a_bad_file_is_refused_with_its_position,
+                     a_full_block_stays_within_its_limits, idle_coins_are_made_and_stay,
+                     a_file_is_read_and_gone_on_from, a_bad_file_is_refused_with_its_position,
                      the_genesis_block_is_built_from_its_fields,
                      blocks_are_crafted_and_changed_by_hand, heights_are_pushed_as_bip34_wants,
                      the_coin_set_equals_a_plain_list);
