@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/hex.h"
-#include "ledger/checkpoint.h"
+#include "ledger/undo.h"
 #include "pipeline/order.h"
 #include "store/lock.h"
 #include <stdarg.h>
@@ -16,7 +16,6 @@
 #include <sys/stat.h>
 
 #define DISK_DEPTH  256
-#define SHARD_COUNT 512
 #define WORLD_SLOTS 1024
 #define PROGRESS_S  5
 #define TIME_ANY                                                                                   \
@@ -33,6 +32,7 @@ struct start {
     uint64_t blocks_size;
     struct metadata data;
     uint64_t metadata_end;
+    bool is_other_file; /* blocks.bin was exchanged: positions in ledger/ mean nothing */
     char *text;
     size_t text_size;
     size_t scanned_count;
@@ -309,6 +309,7 @@ static enum engine_error load_metadata(struct start *start)
         engine_log(engine, ENGINE_LOG_WARNING,
                    "metadata.bin is of another blocks.bin: reading that anew");
         metadata_forget(&start->data);
+        start->is_other_file = true;
     } else if (error < 0) {
         return refuse_errno(start, "blocks.bin cannot be read", error);
     }
@@ -512,52 +513,53 @@ struct ledger *new_ledger(struct engine *engine, struct header_node *root)
     return ledger_new(&config, root);
 }
 
-static struct header_node *node_of(void *context, int32_t height, const struct block_hash *hash)
+/* The best chain's blocks that were verified before, less those that stay above the root. */
+static struct header_node *replay_goal(struct engine *engine)
 {
-    struct engine *engine = context;
-    struct header_node *node = header_tree_find(engine->tree, hash);
+    struct header_node *node = engine->target;
 
-    return node && node->height == height && node_has(node, HEADER_HAS_BLOCK) &&
-                   !header_is_invalid(node) && node->sequence
-               ? node
-               : NULL;
+    while (!node_has(node, HEADER_VERIFIED))
+        node = node->prev;
+    return header_ancestor(
+        node, node->height > engine->config.horizon ? node->height - engine->config.horizon : 0);
 }
 
 static enum engine_error load_ledger(struct start *start)
 {
     struct engine *engine = start->engine;
-    struct checkpoint_loaded loaded = {.sequence = 0};
     uint8_t secret[LEDGER_KEY_SIZE];
     int error = checkpoint_key_load(start->disk, secret);
 
-    if (error == -ENOENT || error == -EILSEQ) {
+    if (error == -ENOENT || error == -EILSEQ || (error == 0 && start->is_other_file)) {
         if (error == -EILSEQ)
             engine_log(engine, ENGINE_LOG_WARNING,
                        "ledger/key is damaged: the coin set is rebuilt from blocks.bin");
         random_bytes(secret, sizeof secret);
-        error = checkpoint_key_save(start->disk, secret);
+        error = undo_forget(start->disk);
+        if (error == 0)
+            error = checkpoint_key_save(start->disk, secret);
     }
     if (error < 0)
         return refuse_errno(start, "ledger/key cannot be used", error);
     ledger_key_init(&engine->key, secret, engine->config.tag_bits, SHARD_COUNT);
-    engine->ledger = new_ledger(engine, header_tree_at(engine->tree, 0));
-    error = checkpoint_load(start->disk, engine->ledger, engine->magic, node_of, engine, &loaded);
-    if (error < 0 && error != -ENOENT)
+    error = open_disk(engine, &engine->checkpoint_disk, 1);
+    if (error == 0)
+        error = checkpointer_start(&engine->saving.checkpointer, engine->checkpoint_disk,
+                                   &engine->key, engine->magic, &engine->pipeline.ledger_waiter);
+    if (error < 0)
+        return refuse_errno(start, "the undo words cannot be read", error);
+    error = recover_ledger(engine, replay_goal(engine), NULL);
+    if (error < 0)
         return refuse_errno(start, "the checkpoint cannot be read", error);
-    if (loaded.refused_count)
-        engine_log(engine, ENGINE_LOG_WARNING, "%u checkpoint%s refused: %s", loaded.refused_count,
-                   loaded.refused_count > 1 ? "s" : "", loaded.refused);
-    engine->checkpoint_sequence = loaded.sequence;
 
     struct header_node *root = world_node(ledger_root(engine->ledger));
     for (struct header_node *node = root; node && !node_has(node, HEADER_VERIFIED);
          node = node->prev)
         node->status |= HEADER_VERIFIED;
-    engine_log(engine, ENGINE_LOG_INFO, "ledger: %llu coins at height %d%s",
-               (unsigned long long)ledger_stats(engine->ledger).root_coins, root->height,
-               error == -ENOENT && start->data.count > 1 ? ", no checkpoint: replaying blocks.bin"
-                                                         : "");
+    engine_log(engine, ENGINE_LOG_INFO, "ledger: %llu coins at height %d",
+               (unsigned long long)ledger_stats(engine->ledger).root_coins, root->height);
     engine->tip = root;
+    node_work(engine, root)->world = ledger_root(engine->ledger);
     return ENGINE_OK;
 }
 
@@ -579,7 +581,7 @@ static enum engine_error open_files(struct start *start)
     return error < 0 ? refuse_errno(start, "files cannot be opened", error) : ENGINE_OK;
 }
 
-static void start_pipeline(struct start *start)
+static enum engine_error make_pipeline(struct start *start)
 {
     struct engine *engine = start->engine;
 
@@ -590,7 +592,12 @@ static void start_pipeline(struct start *start)
                   engine->config.worker_count, engine->config.in_flight_limit);
     engine->pipeline.disk = engine->disk;
     engine->has_pipeline = true;
-    node_work(engine, engine->tip)->world = ledger_root(engine->ledger);
+    return ENGINE_OK;
+}
+
+static void start_all(struct start *start)
+{
+    struct engine *engine = start->engine;
     struct disk_thread_setup setup = {.pipeline = &engine->pipeline,
                                       .blocks = engine->blocks,
                                       .metadata = engine->metadata,
@@ -606,14 +613,15 @@ static void start_pipeline(struct start *start)
 static enum engine_error run_start(struct start *start)
 {
     static enum engine_error (*const steps[])(struct start *) = {
-        take_directory, open_blocks, load_metadata, fill_tree, load_ledger, open_files};
+        take_directory, open_blocks,   load_metadata, fill_tree,
+        open_files,     make_pipeline, load_ledger};
 
     for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
         enum engine_error error = steps[i](start);
         if (error != ENGINE_OK)
             return error;
     }
-    start_pipeline(start);
+    start_all(start);
     return ENGINE_OK;
 }
 
@@ -632,15 +640,16 @@ static void free_engine(struct engine *engine)
         pipeline_clear(&engine->pipeline);
         mpmc_clear(&engine->jobs_ring);
     }
-    for (size_t i = 0; i < UNDO_BLOCKS; i++)
-        free(engine->undo[i].words);
+    if (engine->saving.checkpointer)
+        checkpointer_stop(engine->saving.checkpointer);
     if (engine->ledger)
         ledger_free(engine->ledger);
     if (engine->tree)
         header_tree_free(engine->tree);
     if (engine->table)
         block_table_free(engine->table);
-    struct disk *disks[] = {engine->disk, engine->sync_disk, engine->jobs_disk};
+    struct disk *disks[] = {engine->disk, engine->sync_disk, engine->jobs_disk,
+                            engine->checkpoint_disk};
     for (size_t i = 0; i < ARRAY_COUNT(disks); i++)
         if (disks[i])
             disk_close(disks[i]);
@@ -686,19 +695,12 @@ enum engine_error engine_open(struct engine **out, const struct engine_config *c
     return error;
 }
 
-static void save(struct engine *engine)
+static void save_tip(struct engine *engine)
 {
-    struct disk *disk;
-    int error = open_disk(engine, &disk, 1);
+    int error = write_tip(engine, engine->sync_disk);
 
-    if (error == 0) {
-        error = checkpoint_save(disk, engine->ledger, engine->magic, &engine->checkpoint_sequence);
-        if (error == 0)
-            error = write_tip(engine, disk);
-        disk_close(disk);
-    }
     if (error < 0)
-        engine_fail(engine, ENGINE_DISK, "saving the ledger in %s failed: %s", engine->directory,
+        engine_fail(engine, ENGINE_DISK, "writing to %s failed: %s", engine->directory,
                     strerror(-error));
 }
 
@@ -709,8 +711,9 @@ enum engine_error engine_close(struct engine *engine, char *text, size_t text_si
     if (error < 0)
         engine_fail(engine, ENGINE_DISK, "writing to %s failed: %s", engine->directory,
                     strerror(-error));
+    save_close(engine);
     if (!engine->is_failed)
-        save(engine);
+        save_tip(engine);
     enum engine_error result = engine->error;
     snprintf(text, text_size, "%s", engine->error_text);
     free_engine(engine);
