@@ -6,6 +6,7 @@
 #include "chain/block_rules.h"
 #include "chaingen/build.h"
 #include "engine_feed.h"
+#include "sim_rig.h"
 
 #define SPACING_S 600
 #define DRAFT_TXS 1200
@@ -230,11 +231,13 @@ static inline void expect_coins_of(struct rig *rig, const struct made_block *blo
 
     rig_init(&plain, NETWORK_REGTEST);
     plain.params = rig->params;
+    struct simdisk *sim = rig_on_sim(&plain, 1);
     ck_assert_msg(rig_open(&plain) == ENGINE_OK, "%s", plain.error);
     feed_row(&plain, blocks, count);
     char *wanted = rig_coins(&plain);
     ck_assert_msg(strcmp(coins, wanted) == 0, "%s:\n%s, not\n%s", where, coins, wanted);
     ck_assert_msg(rig_close(&plain) == ENGINE_OK, "%s", plain.error);
+    simdisk_free(sim);
     rig_clear(&plain);
     free(coins);
     free(wanted);
