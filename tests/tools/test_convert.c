@@ -143,36 +143,40 @@ START_TEST(there_and_back)
 }
 END_TEST
 
-/* And again at a later change of the second run, so that resuming is cut off, too. */
+/* The second run is cut off as well, later or earlier. */
+static int crash_and_resume(struct fixture *f, uint64_t change, uint64_t seed)
+{
+    set_up(f, change);
+    simdisk_crash_at(f->sim, simdisk_changes(f->sim) + change);
+    if (run(f->sim, &f->params, true, 5, &f->result, f->text) == 0)
+        return 0;
+    simdisk_reboot(f->sim, seed);
+    simdisk_crash_at(f->sim, simdisk_changes(f->sim) + 1 + seed % (change + 1));
+    if (run(f->sim, &f->params, true, 5, &f->result, f->text) < 0) {
+        simdisk_reboot(f->sim, seed + 1);
+        ck_assert_msg(run(f->sim, &f->params, true, 5, &f->result, f->text) == 0,
+                      "change %lu, seed %lu: %s", (unsigned long)change, (unsigned long)seed,
+                      f->text);
+    }
+    return 1;
+}
+
 START_TEST(cut_off_at_every_change_and_resumed)
 {
-    uint64_t torn_count = 0;
+    int is_cut = 1, resumed_count = 0;
 
-    for (uint64_t change = 1;; change++) {
-        struct fixture f;
+    for (uint64_t change = 1; is_cut; change++)
+        for (uint64_t seed = 0; seed < 20; seed++) {
+            struct fixture f;
 
-        set_up(&f, change);
-        simdisk_crash_at(f.sim, simdisk_changes(f.sim) + change);
-        int error = run(f.sim, &f.params, true, 5, &f.result, f.text);
-        if (error == 0) {
-            ck_assert_uint_gt(change, RECORD_COUNT); /* every write was a change */
+            is_cut = crash_and_resume(&f, change, change * 100 + seed);
+            resumed_count += is_cut && f.result.is_resumed;
+            check_content(f.sim, NAME, &f.native);
+            ck_assert(!is_there(f.sim, NAME JOURNAL_SUFFIX));
+            ck_assert(is_cut || change > RECORD_COUNT); /* every write was a change */
             tear_down(&f);
-            break;
         }
-        simdisk_reboot(f.sim, change * 7);
-        simdisk_crash_at(f.sim, simdisk_changes(f.sim) + change / 2 + 1);
-        error = run(f.sim, &f.params, true, 5, &f.result, f.text);
-        if (error < 0) {
-            simdisk_reboot(f.sim, change * 11);
-            error = run(f.sim, &f.params, true, 5, &f.result, f.text);
-        }
-        ck_assert_msg(error == 0, "change %lu: %s", (unsigned long)change, f.text);
-        torn_count += f.result.is_resumed;
-        check_content(f.sim, NAME, &f.native);
-        ck_assert(!is_there(f.sim, NAME JOURNAL_SUFFIX));
-        tear_down(&f);
-    }
-    ck_assert_uint_gt(torn_count, 10);
+    ck_assert_int_gt(resumed_count, 100);
 }
 END_TEST
 
@@ -419,22 +423,23 @@ START_TEST(a_copy_is_cut_off_at_every_change_and_resumed)
     int error = -1;
 
     make_blocks(&core);
-    for (uint64_t change = 1; error != 0; change++) {
-        put_core(&core, true);
-        simdisk_crash_at(core.sim, simdisk_changes(core.sim) + change);
-        error = run_core(&core, &result, 700, false, false, text);
-        if (error < 0) {
-            simdisk_reboot(core.sim, change);
+    for (uint64_t change = 1; error != 0; change++)
+        for (uint64_t seed = 0; seed < 20; seed++) {
+            put_core(&core, true);
+            simdisk_crash_at(core.sim, simdisk_changes(core.sim) + change);
+            error = run_core(&core, &result, 700, false, false, text);
+            if (error < 0) {
+                simdisk_reboot(core.sim, change * 100 + seed);
 
-            int again = run_core(&core, &result, 700, false, false, text);
-            /* The rename may have reached the disk before the power went. */
-            ck_assert_msg(again == 0 || again == -EEXIST, "%s", text);
-            kept_count += again == 0 ? result.kept_count : 0;
+                int again = run_core(&core, &result, 700, false, false, text);
+                /* The rename may have reached the disk before the power went. */
+                ck_assert_msg(again == 0 || again == -EEXIST, "%s", text);
+                kept_count += again == 0 ? result.kept_count : 0;
+            }
+            check_order(&core, false, chain_order, ARRAY_COUNT(chain_order));
+            simdisk_free(core.sim);
+            ck_assert_uint_lt(change, 1000);
         }
-        check_order(&core, false, chain_order, ARRAY_COUNT(chain_order));
-        simdisk_free(core.sim);
-        ck_assert_uint_lt(change, 1000);
-    }
     ck_assert_uint_gt(kept_count, 10);
     free_blocks(&core);
 }
