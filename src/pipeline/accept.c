@@ -218,6 +218,14 @@ static bool is_submitted(struct engine *engine, const struct header_node *node)
     return atomic_load_explicit(&node_work(engine, node)->submitted, memory_order_relaxed) > 0;
 }
 
+/* A job that is done stays until its bytes are written, but nothing comes of it any more. */
+static bool has_live_job(struct engine *engine, const struct header_node *node)
+{
+    const struct block_job *job = node_work(engine, node)->job;
+
+    return job && job->state != JOB_DONE;
+}
+
 /* The parent's world is there, or on its way, or neither. */
 static void connect_or_wait(struct engine *engine, struct block_job *job)
 {
@@ -226,7 +234,7 @@ static void connect_or_wait(struct engine *engine, struct block_job *job)
     job->state = JOB_WAITING;
     if (node_work(engine, node->prev)->world) {
         push_ready(engine, node);
-    } else if (!node_work(engine, node->prev)->job && !is_submitted(engine, node->prev)) {
+    } else if (!has_live_job(engine, node->prev) && !is_submitted(engine, node->prev)) {
         finish_stored(engine, job);
         drop_descendants(engine, node); /* those that waited while this one was on its way */
     }

@@ -58,18 +58,22 @@ static void give_up(struct engine *engine, struct block_job *job)
         finish_stored(engine, job);
 }
 
+/* Ends node's job if no worker has it. */
+static void drop_job(struct engine *engine, struct header_node *node)
+{
+    struct block_job *job = node_work(engine, node)->job;
+
+    if (job && (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
+        give_up(engine, job);
+}
+
 /* Ends the jobs of node's descendants that no worker has: their parent will not get a world. */
 void drop_descendants(struct engine *engine, struct header_node *node)
 {
     struct header_node *next = node;
 
-    while ((next = header_tree_next_descendant(engine->tree, node, next))) {
-        struct block_job *job = node_work(engine, next)->job;
-
-        if (job &&
-            (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
-            give_up(engine, job);
-    }
+    while ((next = header_tree_next_descendant(engine->tree, node, next)))
+        drop_job(engine, next);
 }
 
 /* Takes away node's world with those above it, and the jobs that hang on them. */
@@ -79,6 +83,7 @@ static void drop_world(struct engine *engine, struct header_node *node)
 
     if (world && world_parent(world))
         world_drop(engine->ledger, world);
+    drop_job(engine, node);
     drop_descendants(engine, node);
 }
 
@@ -268,10 +273,7 @@ static void drop_stale_forks(struct engine *engine, struct header_node *old,
 
     while ((child = header_tree_next_at_height(engine->tree, root->height, child)))
         if (child != root && child->prev == old) {
-            struct block_job *job = node_work(engine, child)->job;
-            if (job &&
-                (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
-                give_up(engine, job);
+            drop_job(engine, child);
             drop_descendants(engine, child);
         }
 }

@@ -36,6 +36,9 @@ struct start {
     char *text;
     size_t text_size;
     size_t scanned_count;
+    bool has_metadata;
+    struct metadata_record *rotten; /* damaged blocks whose header is whole: their place is kept */
+    size_t rotten_count;
     uint64_t progress_us;
 };
 
@@ -221,6 +224,20 @@ static void show_scan(struct start *start, uint64_t at)
                (unsigned long long)(at * 100 / (start->blocks_size ? start->blocks_size : 1)));
 }
 
+/* A block that is damaged behind its header keeps its place in the tree, so that the same bytes can
+ * be written there again when it is fetched. Whether the header is real the header rules will say.
+ */
+static void keep_rotten(struct start *start, const struct record *record)
+{
+    struct metadata_record item = {.pos = record->pos, .size = record->size};
+
+    if (!header_parse(&item.header, bytes_sub(record->data, 0, HEADER_SIZE)))
+        return;
+    item.hash = header_hash(&item.header);
+    start->rotten = xrealloc(start->rotten, (start->rotten_count + 1) * sizeof *start->rotten);
+    start->rotten[start->rotten_count++] = item;
+}
+
 /* Scans one part that no metadata covers. *good_end is the end of the last whole record. */
 static enum engine_error scan_gap(struct start *start, uint64_t from, uint64_t to,
                                   uint64_t *good_end)
@@ -240,14 +257,15 @@ static enum engine_error scan_gap(struct start *start, uint64_t from, uint64_t t
         if (!record_is_whole(engine, &record, &arena, &item)) {
             engine_log(engine, ENGINE_LOG_WARNING, "blocks.bin: the block at byte %llu is damaged",
                        (unsigned long long)record.pos);
-            if (record.pos >= start->data.synced_end)
+            if (record.pos >= start->data.synced_end && start->has_metadata)
                 break;
+            keep_rotten(start, &record);
         } else {
             metadata_add(&start->data, &item);
             start->scanned_count++;
+            *good_end = record_end(record.pos, record.size);
         }
-        *good_end = record_end(record.pos, record.size);
-        show_scan(start, *good_end);
+        show_scan(start, record.pos);
     }
     scan_describe(what, sizeof what, result, &scanner);
     int error = scanner.error;
@@ -261,7 +279,8 @@ static enum engine_error scan_gap(struct start *start, uint64_t from, uint64_t t
 }
 
 /* Behind the last synced position the file is cut at the first record that is not whole; before it
- * never. */
+ * never. Where there is no metadata at all (lost, or a bootstrap.dat put in place) nothing says
+ * what was synced: then only what follows the last whole record goes. */
 static enum engine_error cut_blocks(struct start *start, uint64_t end)
 {
     if (end >= start->blocks_size || end < start->data.synced_end)
@@ -295,6 +314,7 @@ static enum engine_error load_metadata(struct start *start)
         return refuse_errno(start, "blocks.bin cannot be read", error);
     }
     size_t known_count = start->data.count;
+    start->has_metadata = known_count > 0;
     enum engine_error refused = check_first_record(start);
     start->progress_us = clock_monotonic_us();
     while (refused == ENGINE_OK &&
@@ -330,19 +350,27 @@ static bool tree_knows(void *context, const struct block_hash *hash)
     return header_tree_find(start->engine->tree, hash) != NULL;
 }
 
+static const struct metadata_record *record_at(const struct start *start, size_t index)
+{
+    return index < start->data.count ? &start->data.records[index]
+                                     : &start->rotten[index - start->data.count];
+}
+
 static bool insert_item(void *context, size_t index)
 {
     struct start *start = context;
     struct engine *engine = start->engine;
-    const struct metadata_record *record = &start->data.records[index];
+    const struct metadata_record *record = record_at(start, index);
     struct header_node *node;
     bool is_new;
 
     header_accept(engine->tree, engine->params, &record->header, TIME_ANY, &node, &is_new);
     if (!node || node_has(node, HEADER_HAS_BLOCK))
-        return false;
+        return node != NULL;
     node->pos = record->pos;
     node->size = record->size;
+    if (index >= start->data.count)
+        return true;
     memcpy(&node->checksum, record->checksum, sizeof node->checksum);
     node->status |= HEADER_HAS_BLOCK;
     if (record->mark == MARK_VALID && (!node->prev || node_has(node->prev, HEADER_VERIFIED)))
@@ -415,35 +443,62 @@ static void link_all(struct start *start)
     find_target(engine);
 }
 
+static int by_pos(const void *a, const void *b)
+{
+    const struct block_entry *x = a, *y = b;
+
+    return (x->pos > y->pos) - (x->pos < y->pos);
+}
+
+/* A block may stand in the file twice; coins may point to either copy. */
+static enum engine_error fill_table(struct start *start)
+{
+    struct engine *engine = start->engine;
+    size_t item_count = start->data.count + start->rotten_count, count = 0;
+    struct block_entry *entries = xcalloc(item_count, sizeof *entries);
+    bool has_room = true;
+
+    for (size_t i = 0; i < item_count; i++) {
+        const struct metadata_record *record = record_at(start, i);
+        struct header_node *node = header_tree_find(engine->tree, &record->hash);
+
+        if (node)
+            entries[count++] = (struct block_entry){record->pos, node, record->size};
+    }
+    qsort(entries, count, sizeof *entries, by_pos);
+    for (size_t i = 0; i < count && has_room; i++)
+        has_room =
+            block_table_append(engine->table, entries[i].pos, entries[i].size, entries[i].node);
+    free(entries);
+    return has_room
+               ? ENGINE_OK
+               : refuse(start, ENGINE_DIRECTORY, "blocks.bin has more than %u blocks", NODE_MAX);
+}
+
 static enum engine_error fill_tree(struct start *start)
 {
     struct engine *engine = start->engine;
+    size_t item_count = start->data.count + start->rotten_count;
     struct siphash_key key;
-    struct ordered_item *items = xcalloc(start->data.count, sizeof *items);
+    struct ordered_item *items = xcalloc(item_count, sizeof *items);
 
     random_bytes(&key, sizeof key);
     engine->tree = header_tree_new(engine->params, key);
     engine->table = block_table_new(NODE_MAX);
     header_tree_at(engine->tree, 0)->status |= HEADER_VERIFIED;
-    for (size_t i = 0; i < start->data.count; i++)
-        items[i] = (struct ordered_item){start->data.records[i].hash,
-                                         start->data.records[i].header.prev_hash};
-    size_t count = order_visit(items, start->data.count, tree_knows, insert_item, start);
+    for (size_t i = 0; i < item_count; i++)
+        items[i] =
+            (struct ordered_item){record_at(start, i)->hash, record_at(start, i)->header.prev_hash};
+    size_t count = order_visit(items, item_count, tree_knows, insert_item, start);
     free(items);
-    if (count < start->data.count)
+    if (count < item_count)
         engine_log(engine, ENGINE_LOG_WARNING, "blocks.bin: %zu blocks have no known parent",
-                   start->data.count - count);
+                   item_count - count);
     apply_marks(start);
-    for (size_t i = 0; i < start->data.count; i++) {
-        const struct metadata_record *record = &start->data.records[i];
-        struct header_node *node = header_tree_find(engine->tree, &record->hash);
-
-        if (node && node->pos == record->pos &&
-            !block_table_append(engine->table, record->pos, record->size, node))
-            return refuse(start, ENGINE_DIRECTORY, "blocks.bin has more than %u blocks", NODE_MAX);
-    }
-    link_all(start);
-    return ENGINE_OK;
+    enum engine_error error = fill_table(start);
+    if (error == ENGINE_OK)
+        link_all(start);
+    return error;
 }
 
 struct ledger *new_ledger(struct engine *engine, struct header_node *root)
@@ -630,6 +685,7 @@ enum engine_error engine_open(struct engine **out, const struct engine_config *c
 
     enum engine_error error = run_start(&start);
     metadata_clear(&start.data);
+    free(start.rotten);
     if (start.disk)
         disk_close(start.disk);
     if (error == ENGINE_OK)

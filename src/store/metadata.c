@@ -224,8 +224,7 @@ int metadata_check(const struct metadata *metadata, struct disk *disk, struct di
         size_t index = samples < 2 ? 0 : i * (metadata->sorted_count - 1) / (samples - 1);
         uint8_t stored[HEADER_SIZE];
         uint8_t expected[HEADER_SIZE];
-        int error =
-            disk_read_sync(disk, blocks, stored, HEADER_SIZE, metadata->records[index].pos);
+        int error = disk_read_sync(disk, blocks, stored, HEADER_SIZE, metadata->records[index].pos);
 
         if (error < 0)
             return error;

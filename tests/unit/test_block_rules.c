@@ -228,6 +228,13 @@ START_TEST(lock_times_are_below_height_and_median_time)
     made.txs[2].lock_time = 1500000000;
     ck_assert_int_eq(judge_after(&made, &params, HEIGHT - 1, 1500000001), VALID);
     ck_assert_int_eq(judge_after(&made, &params, HEIGHT - 1, 1500000000), BAD_TXNS_NONFINAL);
+    made.txs[2].lock_time = LOCKTIME_THRESHOLD; /* the first that is a time */
+    ck_assert_int_eq(judge_after(&made, &params, HEIGHT - 1, LOCKTIME_THRESHOLD + 1), VALID);
+    ck_assert_int_eq(judge_after(&made, &params, HEIGHT - 1, LOCKTIME_THRESHOLD),
+                     BAD_TXNS_NONFINAL);
+    made.txs[2].lock_time = LOCKTIME_THRESHOLD - 1;
+    ck_assert_int_eq(judge_after(&made, &params, HEIGHT - 1, UINT32_MAX), BAD_TXNS_NONFINAL);
+    made.txs[2].lock_time = 1500000000;
     /* Before BIP113 it is the block's own time. */
     params.csv_height = HEIGHT + 1;
     ck_assert_int_eq(judge_after(&made, &params, HEIGHT - 1, 1500000000), VALID);

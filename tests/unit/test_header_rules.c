@@ -387,14 +387,36 @@ static void accept_true(struct chain *chain, struct bytes raw)
     chain->tip = node;
 }
 
+/* The tree has the recorded chain work; returns at how many heights. */
+static uint32_t compare_work(const struct chain *chain, struct bytes checkpoints)
+{
+    struct cursor c = cursor_of(checkpoints);
+    uint32_t count = 0;
+
+    for (; cursor_left(&c) > 0; count++) {
+        int32_t height = (int32_t)cursor_le32(&c);
+        struct u256 work = u256_from_le(cursor_take(&c, 32).data);
+
+        cursor_take(&c, HEADER_SIZE);
+        if (height > chain->tip->height)
+            break;
+        ck_assert(u256_compare(&header_ancestor(chain->tip, height)->chainwork, &work) == 0);
+    }
+    return count;
+}
+
 START_TEST(true_headers_pass)
 {
     static const struct {
         const char *name;
         enum network network;
         int32_t height;
-    } files[] = {{"data/headers/mainnet-headers-0-10236.bin", NETWORK_MAIN, 10236},
-                 {"data/headers/signet-headers-0-2015.bin", NETWORK_SIGNET, 2015}};
+        const char *checkpoints;
+        uint32_t checkpoint_count;
+    } files[] = {{"data/headers/mainnet-headers-0-10236.bin", NETWORK_MAIN, 10236,
+                  "data/headers/mainnet-checkpoints.bin", 5},
+                 {"data/headers/signet-headers-0-2015.bin", NETWORK_SIGNET, 2015,
+                  "data/headers/signet-checkpoints.bin", 0}};
     const char *folder = shared_folder("headers");
 
     for (size_t i = 0; folder != NULL && i < ARRAY_COUNT(files); i++) {
@@ -406,7 +428,10 @@ START_TEST(true_headers_pass)
             accept_true(&chain, cursor_take(&c, HEADER_SIZE));
         ck_assert_int_eq(chain.tip->height, files[i].height);
         ck_assert_ptr_eq(header_tree_best(chain.tree), chain.tip);
+        struct bytes checkpoints = shared_load(folder, files[i].checkpoints);
+        ck_assert_uint_eq(compare_work(&chain, checkpoints), files[i].checkpoint_count);
         header_tree_free(chain.tree);
+        free((void *)checkpoints.data);
         free((void *)file.data);
     }
     for (size_t i = 0; folder != NULL && i < ARRAY_COUNT(chain_files); i++) {

@@ -30,7 +30,7 @@ static struct header_node *add(struct grown *g, uint32_t i, uint32_t parent, uin
 /* Mostly long branches, some from far back. The work of a block varies. */
 static struct grown *grow(uint64_t seed)
 {
-    static const uint32_t bits[] = {0x207fffff, 0x207fffff, 0x201fffff, 0x203fffff};
+    static const uint32_t bits[] = {0x207fffff, 0x207fffff, 0x1f7ffffe, 0x203ffffe};
     struct grown *g = xcalloc(1, sizeof *g);
     struct prng prng;
 
@@ -325,6 +325,17 @@ START_TEST(child_of_a_marked_block_is_marked_and_never_best)
     ck_assert_ptr_eq(header_tree_best(g->tree), g->nodes[2]);
     header_tree_mark_invalid(g->tree, g->nodes[2], INVALIDATED_BY_HAND);
     ck_assert_ptr_eq(header_tree_best(g->tree), g->nodes[1]);
+    add(g, 4, 3, 1300000003, 0x207fffff);
+    add(g, 5, 1, 1300000004, 0x207fffff); /* an older branch, a younger tip */
+    header_tree_mark_invalid(g->tree, g->nodes[4], INVALIDATED_BY_HAND);
+    ck_assert_ptr_eq(header_tree_best(g->tree), g->nodes[5]);
+    header_tree_reconsider(g->tree, g->nodes[4]);
+    ck_assert_ptr_eq(header_tree_best(g->tree), g->nodes[4]);
+    add(g, 6, 4, 1300000005, 0x207fffff);
+    header_tree_reconsider(g->tree, g->nodes[2]);
+    add(g, 7, 2, 1300000006, 0x207fffff); /* an older leaf, a younger tip */
+    header_tree_reconsider(g->tree, g->nodes[5]);
+    ck_assert_ptr_eq(header_tree_best(g->tree), g->nodes[6]);
     drop(g);
 }
 END_TEST
