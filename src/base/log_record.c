@@ -293,8 +293,8 @@ static void print_item(struct text *text, const struct log_item *item, bool is_b
 
 static void print_time(struct text *text, int64_t time_us, bool is_local)
 {
-    time_t seconds = time_us / 1000000 - (time_us % 1000000 < 0);
-    int rest = (int)(time_us - (int64_t)seconds * 1000000);
+    int rest = (int)(time_us % 1000000);
+    time_t seconds = time_us / 1000000 - (rest < 0);
     struct tm tm;
     char date[64], zone[16] = "Z";
 
@@ -305,7 +305,7 @@ static void print_time(struct text *text, int64_t time_us, bool is_local)
     }
     if (is_local && strftime(zone, sizeof zone, "%z", &tm) == 0)
         zone[0] = 0;
-    text_printf(text, "%s.%06d%s", date, rest, zone);
+    text_printf(text, "%s.%06d%s", date, rest + (rest < 0 ? 1000000 : 0), zone);
 }
 
 void log_record_print(struct text *text, const struct log_record *record,
