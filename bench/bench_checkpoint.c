@@ -149,7 +149,7 @@ int main(int argc, char **argv)
         struct ledger *again = make(&key);
         start = clock_monotonic_us();
         if (rc == 0)
-            rc = checkpoint_load(disk, again, 1, the_node, NULL, &loaded);
+            rc = checkpoint_load(disk, again, 1, the_node, NULL, UINT64_MAX, &loaded);
         s = seconds_since(start);
         load_s = s < load_s ? s : load_s;
         assert(rc != 0 || ledger_stats(again).root_coins == coins);

@@ -7,6 +7,7 @@
 
 struct commands {
     struct engine *engine;
+    struct net *net;
     void (*shutdown)(void *context);
     void *context;
     struct monitor_command *table;
@@ -33,14 +34,22 @@ static void run_engine(void *context, const struct monitor_command *command,
 {
     const struct commands *commands = context;
     const struct engine_text_command *text_command = command->data;
-    struct asked *asked = xcalloc(1, sizeof *asked);
 
+    if (strcmp(command->name, "stats") == 0 && request->argument &&
+        strcmp(request->argument, "net") == 0) {
+        net_print_stats(commands->net, "", &request->answer);
+        monitor_answer(request);
+        return;
+    }
+    struct asked *asked = xcalloc(1, sizeof *asked);
     asked->request = request;
     asked->command.run = text_command->run;
     asked->command.done = engine_done;
     asked->command.argument = request->argument;
     text_init(&asked->command.text, MONITOR_ANSWER_MAX);
     request->memory = asked;
+    if (strcmp(command->name, "stats") == 0 && (!request->argument || !*request->argument))
+        net_print_stats(commands->net, "", &asked->command.text);
     if (!engine_post(commands->engine, &asked->command))
         monitor_error(request, "the node is busy or stopping");
 }
@@ -64,21 +73,49 @@ static void run_shutdown(void *context, const struct monitor_command *command,
     commands->shutdown(commands->context);
 }
 
+/* Those of net are answered at once: they are of the reactor's thread, as the socket is. */
+struct net_command {
+    const char *name, *usage, *help;
+    void (*run)(struct net *net, const char *argument, struct text *text);
+};
+
+static const struct net_command net_commands[] = {
+    {"peers", "", "the peers, a line each", net_print_peers},
+    {"connect", "ADDR", "keeps a connection there", net_connect},
+    {"disconnect", "ID", "ends a connection", net_disconnect},
+    {"ban", "ADDR [SECONDS]", "no connection with this host for a day, or so long", net_ban},
+    {"unban", "ADDR", "ends a ban", net_unban},
+    {"banned", "", "the bans, a line each", net_print_banned},
+};
+
+static void run_net(void *context, const struct monitor_command *command,
+                    struct monitor_request *request)
+{
+    const struct commands *commands = context;
+    const struct net_command *net_command = command->data;
+
+    net_command->run(commands->net, request->argument ? request->argument : "", &request->answer);
+    monitor_answer(request);
+}
+
 static const struct monitor_command own_commands[] = {
     {"version", "", "the version of this program", run_version, NULL},
     {"shutdown", "", "stops the node", run_shutdown, NULL},
 };
 
-struct commands *commands_new(struct engine *engine, void (*shutdown)(void *context), void *context)
+struct commands *commands_new(struct engine *engine, struct net *net,
+                              void (*shutdown)(void *context), void *context)
 {
     struct commands *commands = xcalloc(1, sizeof *commands);
     size_t engine_count;
     const struct engine_text_command *text_commands = engine_text_commands(&engine_count);
 
     commands->engine = engine;
+    commands->net = net;
     commands->shutdown = shutdown;
     commands->context = context;
-    commands->table = xcalloc(engine_count + ARRAY_COUNT(own_commands), sizeof *commands->table);
+    commands->table = xcalloc(engine_count + ARRAY_COUNT(net_commands) + ARRAY_COUNT(own_commands),
+                              sizeof *commands->table);
     for (size_t i = 0; i < engine_count; i++)
         commands->table[commands->count++] = (struct monitor_command){
             .name = text_commands[i].name,
@@ -86,6 +123,14 @@ struct commands *commands_new(struct engine *engine, void (*shutdown)(void *cont
             .help = text_commands[i].help,
             .run = run_engine,
             .data = &text_commands[i],
+        };
+    for (size_t i = 0; i < ARRAY_COUNT(net_commands); i++)
+        commands->table[commands->count++] = (struct monitor_command){
+            .name = net_commands[i].name,
+            .usage = net_commands[i].usage,
+            .help = net_commands[i].help,
+            .run = run_net,
+            .data = &net_commands[i],
         };
     for (size_t i = 0; i < ARRAY_COUNT(own_commands); i++)
         commands->table[commands->count++] = own_commands[i];

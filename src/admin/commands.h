@@ -1,16 +1,17 @@
-/* commands.h - the monitor's commands of this node: the engine's, run by its ledger thread, and our
- * own. */
+/* commands.h - the monitor's commands of this node: the engine's, run by its ledger thread, net's,
+ * and our own. */
 #ifndef ADMIN_COMMANDS_H
 #define ADMIN_COMMANDS_H
 #include "admin/monitor.h"
+#include "net/net.h"
 #include "pipeline/engine.h"
 
 struct commands;
 
 /* shutdown is called on the reactor's thread when the operator asks for it, its answer already on
  * the way; it must not wait. */
-struct commands *commands_new(struct engine *engine, void (*shutdown)(void *context),
-                              void *context);
+struct commands *commands_new(struct engine *engine, struct net *net,
+                              void (*shutdown)(void *context), void *context);
 /* After monitor_close. */
 void commands_free(struct commands *commands);
 

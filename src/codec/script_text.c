@@ -55,13 +55,104 @@ static void op_text(struct text *text, const struct script_op *op)
         text_printf(text, "'OP_INVALID_%x'", op->opcode);
 }
 
+/* As Python 2 shows a string of bytes. */
+static void python_string(struct text *text, struct bytes data)
+{
+    bool has_single = data.size > 0 && memchr(data.data, '\'', data.size);
+    bool has_double = data.size > 0 && memchr(data.data, '"', data.size);
+    char quote = has_single && !has_double ? '"' : '\'';
+
+    text_append(text, &quote, 1);
+    for (size_t i = 0; i < data.size && !text->is_cut_off; i++) {
+        const char c = (char)data.data[i];
+
+        if (c == quote || c == '\\')
+            text_printf(text, "\\%c", c);
+        else if (c == '\t' || c == '\n' || c == '\r')
+            text_printf(text, "\\%c", c == '\t' ? 't' : c == '\n' ? 'n' : 'r');
+        else if (c < ' ' || c > '~')
+            text_printf(text, "\\x%02x", data.data[i]);
+        else
+            text_append(text, &c, 1);
+    }
+    text_append(text, &quote, 1);
+}
+
+static void parsed_push(struct text *text, const struct script_op *op)
+{
+    uint8_t small = op->opcode == OP_1NEGATE ? 0x81 : (uint8_t)(op->opcode - OP_1 + 1);
+    bool is_small = op->opcode > OP_PUSHDATA4;
+    int form = op->opcode == 0 || is_small ? 0
+               : op->opcode < OP_PUSHDATA1 ? 1
+                                           : op->opcode - OP_PUSHDATA1 + 2;
+
+    text_printf(text, "(0, ");
+    python_string(text, is_small ? (struct bytes){&small, 1} : op->data);
+    text_printf(text, ", %d)", form);
+}
+
+/* signed_part: what a signature check's signature is of. */
+static void parsed_op(struct text *text, const struct script_op *op, struct bytes signed_part)
+{
+    if (op->opcode <= OP_PUSHDATA4 || op->opcode == OP_1NEGATE ||
+        (op->opcode >= OP_1 && op->opcode <= OP_16)) {
+        parsed_push(text, op);
+    } else if (op->opcode == OP_CODESEPARATOR) {
+        text_printf(text, "(4,)");
+    } else if (op->opcode >= OP_CHECKSIG && op->opcode <= OP_CHECKMULTISIGVERIFY) {
+        text_printf(text, "(3, %d, ", op->opcode);
+        python_string(text, signed_part);
+        text_printf(text, ")");
+    } else {
+        text_printf(text, "(2, %d)", op->opcode);
+    }
+}
+
+/* How a list is written: pprint_script's or parse_script's. */
+struct style {
+    bool is_parsed;
+    struct bytes script; /* all of it */
+};
+
+static bool clause_text(struct text *text, const struct style *style, struct cursor *c,
+                        const char *separator, int depth, uint8_t *end);
+
+/* From behind its OP_IF or OP_NOTIF past its OP_ENDIF. *end as below. */
+static bool condition_text(struct text *text, const struct style *style, struct cursor *c,
+                           bool is_if, int depth, uint8_t *end)
+{
+    const char *inner = style->is_parsed ? "" : ", ";
+    const char *between = "";
+
+    if (style->is_parsed)
+        text_printf(text, "(1, %s, [", is_if ? "True" : "False");
+    else
+        text_printf(text, "['%s'", is_if ? "IF" : "NOTIF");
+    if (!clause_text(text, style, c, inner, depth + 1, end))
+        return false;
+    text_printf(text, "%s", style->is_parsed ? "], [" : "");
+    while (*end == OP_ELSE && cursor_left(c) > 0) {
+        if (style->is_parsed)
+            text_printf(text, "%s[", between);
+        else
+            text_printf(text, ", 'ELSE'");
+        between = ", ";
+        if (!clause_text(text, style, c, inner, depth + 1, end))
+            return false;
+        text_printf(text, "%s", style->is_parsed ? "]" : "");
+    }
+    text_printf(text, "%s", style->is_parsed ? "])" : "]");
+    return *end == OP_ENDIF;
+}
+
 /* Writes operations up to the end of the script or past the OP_ELSE or OP_ENDIF that ends this
  * clause, which is left in *end. A first separator is empty at the start of a list. As in the first
  * Caesure, *end keeps its value where the script ends, so that a second condition of the same
- * clause may lack its OP_ENDIF. */
-static bool clause_text(struct text *text, struct cursor *c, const char *separator, int depth,
-                        uint8_t *end)
+ * clause may lack its OP_ENDIF, and a code separator counts in its own clause only. */
+static bool clause_text(struct text *text, const struct style *style, struct cursor *c,
+                        const char *separator, int depth, uint8_t *end)
 {
+    size_t signed_from = 0;
     uint8_t inner_end = 0;
 
     if (depth > DEPTH_MAX)
@@ -77,38 +168,43 @@ static bool clause_text(struct text *text, struct cursor *c, const char *separat
         }
         text_printf(text, "%s", separator);
         separator = ", ";
-        if (op.opcode != OP_IF && op.opcode != OP_NOTIF) {
-            op_text(text, &op);
-            continue;
-        }
-        text_printf(text, "['%s'", op.opcode == OP_IF ? "IF" : "NOTIF");
-        if (!clause_text(text, c, ", ", depth + 1, &inner_end))
-            return false;
-        while (inner_end == OP_ELSE && cursor_left(c) > 0) {
-            text_printf(text, ", 'ELSE'");
-            if (!clause_text(text, c, ", ", depth + 1, &inner_end))
+        if (op.opcode == OP_CODESEPARATOR)
+            signed_from = style->script.size - cursor_left(c);
+        if (op.opcode == OP_IF || op.opcode == OP_NOTIF) {
+            if (!condition_text(text, style, c, op.opcode == OP_IF, depth, &inner_end))
                 return false;
+        } else if (style->is_parsed) {
+            parsed_op(text, &op, bytes_sub(style->script, signed_from, SIZE_MAX));
+        } else {
+            op_text(text, &op);
         }
-        if (inner_end != OP_ENDIF)
-            return false;
-        text_append(text, "]", 1);
     }
     return true;
 }
 
-bool script_text(struct text *text, struct bytes script)
+static bool list_text(struct text *text, const struct style *style)
 {
-    struct cursor c = cursor_of(script);
+    struct cursor c = cursor_of(style->script);
     size_t start = text->size;
     uint8_t end = 0;
 
     text_append(text, "[", 1);
-    if (!clause_text(text, &c, "", 0, &end) || end != 0) {
+    if (!clause_text(text, style, &c, "", 0, &end) || end != 0) {
         text_shorten(text, start);
         return false;
     }
     text_append(text, "]", 1);
     return true;
+}
+
+bool script_text(struct text *text, struct bytes script)
+{
+    return list_text(text, &(struct style){false, script});
+}
+
+bool script_parsed_text(struct text *text, struct bytes script)
+{
+    return list_text(text, &(struct style){true, script});
 }
 
 static void script_or_hex(struct text *text, struct bytes script)

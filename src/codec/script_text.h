@@ -11,6 +11,12 @@
  * nests too deep. */
 MUST_CHECK bool script_text(struct text *text, struct bytes script);
 
+/* The same script as the first Caesure's parse_script gave it, in Python's words: tuples of a kind
+ * (0 push, 1 condition, 2 operation, 3 signature check, 4 code separator) and what it needs: a
+ * push's data and form, a check's opcode and the script that it signs. Grows with the square of a
+ * script of checks: the text's limit bounds it. */
+MUST_CHECK bool script_parsed_text(struct text *text, struct bytes script);
+
 /* Several lines. A script that is no list is shown as hexadecimal digits in quotes. Transactions
  * with a witness, which the first Caesure did not know, have its items in a last part. */
 void tx_text(struct text *text, const struct tx *tx);

@@ -5,7 +5,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 1024 /* the system's own limit is lower or the same */
+#define ALIVE_TRIES   20 /* one second in all */
+#define ALIVE_WAIT_US 50000
+#define BACKLOG       1024 /* the system's own limit is lower or the same */
 
 static int close_with(int fd, int error)
 {
@@ -51,6 +53,12 @@ static int remove_stale(const struct sockaddr_un *addr)
     if (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
         return -EEXIST;
     int alive = is_alive(addr);
+    /* The kernel takes down a killed process's ring, and what hangs on it, a moment after the
+     * process. */
+    for (int i = 0; alive == 1 && i < ALIVE_TRIES; i++) {
+        usleep(ALIVE_WAIT_US);
+        alive = is_alive(addr);
+    }
     if (alive)
         return alive < 0 ? alive : -EADDRINUSE;
     return unlink(addr->sun_path) == 0 ? 0 : -errno;

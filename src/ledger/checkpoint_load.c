@@ -189,7 +189,7 @@ static int newest_first(const void *a, const void *b)
 int checkpoint_load(struct disk *disk, struct ledger *ledger, uint32_t network,
                     struct header_node *(*node_of)(void *ctx, int32_t height,
                                                    const struct block_hash *hash),
-                    void *ctx, struct checkpoint_loaded *loaded)
+                    void *ctx, uint64_t below, struct checkpoint_loaded *loaded)
 {
     struct numbers numbers = {0};
     struct header_node *before = ledger->root_world->node;
@@ -200,6 +200,9 @@ int checkpoint_load(struct disk *disk, struct ledger *ledger, uint32_t network,
         qsort(numbers.at, numbers.count, sizeof *numbers.at, newest_first);
     for (size_t i = 0; rc == 0 && loaded->sequence == 0 && i < numbers.count; i++) {
         struct loading l = {.disk = disk, .ledger = ledger};
+
+        if (numbers.at[i] >= below)
+            continue;
         const char *wrong = load_one(&l, numbers.at[i], network, node_of, ctx);
 
         if (l.file)

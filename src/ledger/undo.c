@@ -139,6 +139,19 @@ static int oldest_first(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+int undo_forget(struct disk *disk)
+{
+    struct numbers numbers = {0};
+    int rc = disk_list(disk, CHECKPOINT_DIR, note, &numbers);
+
+    for (size_t i = 0; rc == 0 && i < numbers.count; i++)
+        rc = disk_unlink(disk, file_name(numbers.at[i]).text);
+    if (rc == 0 && numbers.count > 0)
+        rc = disk_sync_dir(disk, CHECKPOINT_DIR);
+    free(numbers.at);
+    return rc == -ENOENT ? 0 : rc;
+}
+
 static int open_newest(struct undo_ring *ring, uint64_t number)
 {
     uint64_t end;

@@ -23,6 +23,10 @@
 
 struct undo_ring;
 
+/* Removes all files, durably: before the key changes, whose checks are in the words. 0 or -errno.
+ */
+MUST_CHECK int undo_forget(struct disk *disk);
+
 /* file_blocks: records a file. The directory is there (checkpoint_key_save). 0 or -errno. */
 MUST_CHECK int undo_open(struct disk *disk, uint32_t blocks, uint32_t file_blocks,
                          struct undo_ring **ring);

@@ -431,6 +431,13 @@ struct download_peer *download_find_fault(struct download *d, uint64_t now_ms,
     return NULL;
 }
 
+bool download_waits_for(const struct download *d, const struct download_peer *peer)
+{
+    const struct slot *lowest = lowest_missing((struct download *)d);
+
+    return lowest && asker_index(lowest, peer) < ASKERS_MAX;
+}
+
 void download_stats(const struct download *d, struct download_stats *stats)
 {
     *stats = (struct download_stats){

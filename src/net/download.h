@@ -95,6 +95,9 @@ struct download_stats {
 };
 void download_stats(const struct download *download, struct download_stats *stats);
 
+/* The lowest missing block is expected from peer, among others. */
+bool download_waits_for(const struct download *download, const struct download_peer *peer);
+
 /* How many blocks peer may have in flight now. */
 uint32_t download_quota(const struct download *download, const struct download_peer *peer,
                         uint64_t now_ms);

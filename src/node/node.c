@@ -3,6 +3,8 @@
 #include "admin/commands.h"
 #include "admin/progress.h"
 #include "base/clock.h"
+#include "base/version.h"
+#include "net/net.h"
 #include "node/memory.h"
 #include "pipeline/import.h"
 #include <pthread.h>
@@ -21,6 +23,7 @@ struct node {
     struct memory_plan memory;
     struct reactor *reactor;
     struct engine *engine;
+    _Atomic(struct net *) net; /* the main thread writes, the ledger thread reads for its events */
     struct commands *commands;
     struct monitor *monitor;
     struct progress_display *display; /* NULL before and after */
@@ -100,9 +103,30 @@ static void engine_failed(void *context, enum engine_error error, const char *te
 static void engine_tip(void *context, struct header_node *tip)
 {
     struct node *node = context;
+    struct net *net = atomic_load(&node->net);
 
-    (void)tip;
+    if (net && tip)
+        net_notify_tip(net, tip);
     reactor_post(node->reactor, &node->tip_message);
+}
+
+static void engine_headers(void *context, struct header_node *best)
+{
+    struct node *node = context;
+    struct net *net = atomic_load(&node->net);
+
+    if (net)
+        net_notify_headers(net, best);
+}
+
+/* On the reactor's thread: the end begins. */
+static void end(struct node *node)
+{
+    struct net *net = atomic_load(&node->net);
+
+    if (net)
+        net_stop(net);
+    reactor_stop(node->reactor);
 }
 
 static void on_failed(struct reactor_message *message)
@@ -110,7 +134,7 @@ static void on_failed(struct reactor_message *message)
     struct node *node = node_of(message, offsetof(struct node, failed_message));
 
     node->code = (enum exit_code)atomic_load(&node->failed_code);
-    reactor_stop(node->reactor);
+    end(node);
 }
 
 /* --exit-when-synced without an import. */
@@ -123,7 +147,7 @@ static void on_tip(struct reactor_message *message)
         return;
     engine_snapshot(node->engine, &snapshot);
     if (snapshot.is_synced && snapshot.height == snapshot.header_height)
-        reactor_stop(node->reactor);
+        end(node);
 }
 
 static void print_import(struct node *node)
@@ -157,9 +181,9 @@ static void on_imported(struct reactor_message *message)
     if (node->import_error != IMPORT_OK) {
         if (node->code == EXIT_DONE)
             node->code = node->import_error == IMPORT_STOPPED ? EXIT_STOPPED : EXIT_IMPORT;
-        reactor_stop(node->reactor);
+        end(node);
     } else if (node->options->exit_when_synced) {
-        reactor_stop(node->reactor);
+        end(node);
     }
 }
 
@@ -185,7 +209,7 @@ static void on_signal(void *context, int number)
     print_line(node, "stopping");
     if (node->options->import && node->options->exit_when_synced && node->code == EXIT_DONE)
         node->code = EXIT_STOPPED;
-    reactor_stop(node->reactor);
+    end(node);
 }
 
 static void on_shutdown(void *context)
@@ -193,7 +217,7 @@ static void on_shutdown(void *context)
     struct node *node = context;
 
     atomic_store(&node->is_stopping, true);
-    reactor_stop(node->reactor);
+    end(node);
 }
 
 static void take_sample(void *context, struct progress_sample *sample)
@@ -254,17 +278,21 @@ static bool plan_memory(struct node *node)
 static enum exit_code open_engine(struct node *node)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    struct engine_config config = {
-        .params = &node->params,
-        .directory = node->directory,
-        .events = {.log = log_line, .tip = engine_tip, .failed = engine_failed, .context = node},
-        .worker_count = (uint32_t)(node->options->threads ? node->options->threads
-                                   : cores > 0            ? cores
-                                                          : 1),
-        .horizon = (int32_t)node->options->horizon,
-        .in_flight_limit = node->memory.in_flight,
-        .resident_limit = node->memory.resident,
-        .uring_without = node->options->uring_without};
+    struct engine_config config = {.params = &node->params,
+                                   .directory = node->directory,
+                                   .events = {.log = log_line,
+                                              .tip = engine_tip,
+                                              .headers = engine_headers,
+                                              .failed = engine_failed,
+                                              .context = node},
+                                   .worker_count =
+                                       (uint32_t)(node->options->threads ? node->options->threads
+                                                  : cores > 0            ? cores
+                                                                         : 1),
+                                   .horizon = (int32_t)node->options->horizon,
+                                   .in_flight_limit = node->memory.in_flight,
+                                   .resident_limit = node->memory.resident,
+                                   .uring_without = node->options->uring_without};
     char text[512];
 
     enum engine_error error = engine_open(&node->engine, &config, text, sizeof text);
@@ -275,10 +303,11 @@ static enum exit_code open_engine(struct node *node)
 
 static enum exit_code open_reactor(struct node *node, const sigset_t *signals)
 {
-    struct reactor_options options = {.without = node->options->uring_without,
-                                      .conn_max = 64,
-                                      .buffer_count = 64,
-                                      .buffer_size = 16384};
+    struct reactor_options options = {
+        .without = node->options->uring_without,
+        .conn_max = (uint32_t)(node->options->outgoing + node->options->incoming) + 128,
+        .buffer_count = 256,
+        .buffer_size = 16384};
     char why[REACTOR_WHY_SIZE];
 
     if (reactor_new(&node->reactor, &options, why) < 0) {
@@ -293,13 +322,42 @@ static enum exit_code open_reactor(struct node *node, const sigset_t *signals)
     return EXIT_DONE;
 }
 
+static enum exit_code open_net(struct node *node)
+{
+    const struct options *options = node->options;
+    char agent[64], text[512];
+    struct net_config config = {.engine = node->engine,
+                                .reactor = node->reactor,
+                                .directory = node->directory,
+                                .user_agent = agent,
+                                .serve = options->serve.items,
+                                .serve_count = options->serve.count,
+                                .connect = options->connect.items,
+                                .connect_count = options->connect.count,
+                                .outgoing_max = (uint32_t)options->outgoing,
+                                .incoming_max = (uint32_t)options->incoming,
+                                .is_v1only = options->is_v1only,
+                                .is_packet = options->is_verbose,
+                                .log = log_line,
+                                .log_context = node};
+    struct net *net;
+
+    snprintf(agent, sizeof agent, "/Caesure:%s/", caesure_version);
+    if (net_open(&net, &config, text, sizeof text) < 0) {
+        fprintf(stderr, "caesure: %s\n", text);
+        return EXIT_LISTEN;
+    }
+    atomic_store(&node->net, net);
+    return EXIT_DONE;
+}
+
 static enum exit_code open_monitor(struct node *node)
 {
     struct monitor_options options = {.path = node->options->monitor};
 
     if (!node->options->monitor)
         return EXIT_DONE;
-    node->commands = commands_new(node->engine, on_shutdown, node);
+    node->commands = commands_new(node->engine, atomic_load(&node->net), on_shutdown, node);
     commands_fill(node->commands, &options);
     int error = monitor_open(&node->monitor, node->reactor, &options);
     if (error == 0)
@@ -353,6 +411,7 @@ static void stop(struct node *node)
         monitor_close(node->monitor);
     if (node->commands)
         commands_free(node->commands);
+    net_free(atomic_load(&node->net));
 }
 
 enum exit_code node_run(const struct options *options)
@@ -371,9 +430,12 @@ enum exit_code node_run(const struct options *options)
     if (node.code == EXIT_DONE)
         node.code = open_engine(&node);
     if (node.code == EXIT_DONE) {
-        node.code = open_monitor(&node);
+        node.code = open_net(&node);
         if (node.code == EXIT_DONE)
-            run(&node);
+            node.code = open_monitor(&node);
+        if (node.code != EXIT_DONE)
+            end(&node); /* what is open already is closed by a short run */
+        run(&node);
         stop(&node);
     }
     if (node.reactor)

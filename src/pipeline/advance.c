@@ -103,48 +103,24 @@ static void read_ahead(struct engine *engine)
     }
 }
 
-static struct undo_words *find_undo(struct engine *engine, const struct header_node *node)
+/* One step back; 0, or an error: -ENOENT without undo words. */
+static int unfold(struct engine *engine, const struct header_node *root)
 {
-    for (size_t i = 0; i < UNDO_BLOCKS; i++)
-        if (engine->undo[i].node == node)
-            return &engine->undo[i];
-    return NULL;
-}
-
-/* One step back; 0, -ENOENT without undo words, or an error. */
-static int unfold(struct engine *engine, struct header_node *root)
-{
-    struct undo_words *undo = find_undo(engine, root);
     struct arena arena;
     struct block block;
+    struct ledger_block lb;
+    uint64_t *words;
+    uint32_t count;
+    int error = checkpointer_read_undo(engine->saving.checkpointer, &root->hash, &words, &count);
 
-    if (!undo)
-        return -ENOENT;
+    if (error < 0)
+        return error;
     arena_init(&arena, SIZE_MAX);
-    uint8_t *raw = arena_alloc(&arena, root->size);
-    int error = read_bytes(engine, root->pos, raw, root->size);
-    if (error == 0 && !block_parse(&block, (struct bytes){raw, root->size}, &arena, true))
-        error = -EBADMSG;
-    if (error == 0) {
-        struct coin_hash *inputs = arena_array(&arena, block.input_count, sizeof *inputs);
-        struct coin_hash *outputs = arena_array(&arena, block.output_count, sizeof *outputs);
-        uint32_t *checks = arena_array(&arena, block.output_count, sizeof *checks);
-        struct ledger_block lb = {.block = &block,
-                                  .pos = root->pos,
-                                  .inputs = inputs,
-                                  .outputs = outputs,
-                                  .checks = checks};
-
-        lb.bip30 =
-            block_is_bip30_repeat(&root->hash, root->height) ? BIP30_OVERWRITE : BIP30_ENFORCED;
-        coin_hash_block(&engine->key, &block, inputs, outputs, checks);
-        error = ledger_unfold(engine->ledger, &lb, undo->words, undo->count);
-    }
+    error = read_ledger_block(engine, root, &arena, &block, &lb);
+    if (error == 0)
+        error = ledger_unfold(engine->ledger, &lb, words, count);
     arena_clear(&arena);
-    if (error == 0) {
-        free(undo->words);
-        *undo = (struct undo_words){.node = NULL};
-    }
+    free(words);
     return error;
 }
 
@@ -186,12 +162,14 @@ void rewind_root(struct engine *engine, struct header_node *to)
         root = root->prev;
     if (error < 0) {
         engine_log(engine, ENGINE_LOG_WARNING,
-                   "no way back at height %d (%s): the coin set is rebuilt from blocks.bin",
+                   "no way back at height %d (%s): the coin set comes from a checkpoint",
                    root->height, strerror(-error));
-        ledger_free(engine->ledger);
-        root = header_tree_at(engine->tree, 0);
-        engine->ledger = new_ledger(engine, root);
+        error = recover_ledger(engine, to, to);
+        if (error < 0)
+            engine_fail(engine, ENGINE_DISK, "the checkpoint cannot be read: %s", strerror(-error));
+        root = world_node(ledger_root(engine->ledger));
     }
+    save_abandon(engine);
     node_work(engine, root)->world = ledger_root(engine->ledger);
     engine->frontier = root;
     end_orphaned_jobs(engine);
@@ -213,6 +191,7 @@ void advance(struct engine *engine)
         read_ahead(engine);
     }
     fold_worlds(engine);
+    save_step(engine);
     residents_evict(engine, engine->config.resident_limit);
 }
 

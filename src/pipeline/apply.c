@@ -3,6 +3,7 @@
  * before it is marked. */
 #include "pipeline/engine_private.h"
 
+#include "base/clock.h"
 #include "base/hex.h"
 #include <stdlib.h>
 
@@ -57,18 +58,22 @@ static void give_up(struct engine *engine, struct block_job *job)
         finish_stored(engine, job);
 }
 
+/* Ends node's job if no worker has it. */
+static void drop_job(struct engine *engine, struct header_node *node)
+{
+    struct block_job *job = node_work(engine, node)->job;
+
+    if (job && (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
+        give_up(engine, job);
+}
+
 /* Ends the jobs of node's descendants that no worker has: their parent will not get a world. */
 void drop_descendants(struct engine *engine, struct header_node *node)
 {
     struct header_node *next = node;
 
-    while ((next = header_tree_next_descendant(engine->tree, node, next))) {
-        struct block_job *job = node_work(engine, next)->job;
-
-        if (job &&
-            (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
-            give_up(engine, job);
-    }
+    while ((next = header_tree_next_descendant(engine->tree, node, next)))
+        drop_job(engine, next);
 }
 
 /* Takes away node's world with those above it, and the jobs that hang on them. */
@@ -78,6 +83,7 @@ static void drop_world(struct engine *engine, struct header_node *node)
 
     if (world && world_parent(world))
         world_drop(engine->ledger, world);
+    drop_job(engine, node);
     drop_descendants(engine, node);
 }
 
@@ -259,15 +265,6 @@ void appended_job(struct engine *engine, struct block_job *job)
         settle(engine, job);
 }
 
-static void keep_undo(struct engine *engine, struct header_node *node, uint64_t *words,
-                      uint32_t count)
-{
-    struct undo_words *undo = &engine->undo[engine->undo_next++ % UNDO_BLOCKS];
-
-    free(undo->words);
-    *undo = (struct undo_words){node, words, count};
-}
-
 /* What branched off below the new root has lost its world: jobs that still hang on it end. */
 static void drop_stale_forks(struct engine *engine, struct header_node *old,
                              struct header_node *root)
@@ -276,10 +273,7 @@ static void drop_stale_forks(struct engine *engine, struct header_node *old,
 
     while ((child = header_tree_next_at_height(engine->tree, root->height, child)))
         if (child != root && child->prev == old) {
-            struct block_job *job = node_work(engine, child)->job;
-            if (job &&
-                (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
-                give_up(engine, job);
+            drop_job(engine, child);
             drop_descendants(engine, child);
         }
 }
@@ -290,7 +284,8 @@ void fold_worlds(struct engine *engine)
     struct world *tip = node_work(engine, engine->tip)->world;
     struct world *world;
 
-    while (!engine->is_failed && (world = ledger_to_fold(engine->ledger, tip))) {
+    while (!engine->is_failed && checkpointer_has_room(engine->saving.checkpointer) &&
+           (world = ledger_to_fold(engine->ledger, tip))) {
         struct header_node *node = world_node(world);
         struct header_node *old = world_node(ledger_root(engine->ledger));
 
@@ -304,6 +299,7 @@ void fold_worlds(struct engine *engine)
         }
         uint32_t count = world_undo_count(world);
         uint64_t *words = xmalloc(count * sizeof *words);
+        uint64_t begun_us = clock_monotonic_us();
         node_work(engine, old)->world = NULL;
         int error = ledger_fold(engine->ledger, world, words);
         if (error < 0) {
@@ -312,7 +308,7 @@ void fold_worlds(struct engine *engine)
                         "folding block %d failed: %s", node->height, strerror(-error));
             return;
         }
-        keep_undo(engine, node, words, count);
+        save_folded(engine, node, words, count, clock_monotonic_us() - begun_us);
         drop_stale_forks(engine, old, node);
     }
 }

@@ -14,6 +14,7 @@ struct disk_thread {
     struct message synced_message;
     _Atomic bool is_synced_posted; /* it is in the ledger thread's ring: not twice */
     struct disk_task stop_task;
+    uint64_t given_end; /* of the appends the writer has; the disk thread's */
     struct sync_wait last_sync;
     bool is_stopping, is_last_synced;
     int last_error;
@@ -109,6 +110,7 @@ static void start_task(struct disk_thread *thread, struct disk_task *task)
     switch (task->kind) {
     case TASK_APPEND:
         task->job->append.done = appended;
+        thread->given_end = record_end(task->job->pos, (uint32_t)task->job->size);
         writer_append(thread->writer, &task->job->append);
         break;
     case TASK_REPAIR:
@@ -145,24 +147,30 @@ static void publish(struct disk_thread *thread)
     pthread_mutex_unlock(&thread->mutex);
 }
 
-static struct record_item *take_records(struct disk_thread *thread)
+/* The oldest record whose append was given to the writer, or NULL. A record can be seen before its
+ * append: the ring shows nothing behind an item that some other thread is still putting there. */
+static struct record_item *take_record(struct disk_thread *thread)
 {
     pthread_mutex_lock(&thread->mutex);
-    struct record_item *items = thread->records;
-    thread->records = NULL;
-    thread->records_end = &thread->records;
+    struct record_item *item = thread->records;
+    if (item && record_end(item->record.pos, item->record.size) > thread->given_end)
+        item = NULL;
+    if (item) {
+        thread->records = item->next;
+        if (!thread->records)
+            thread->records_end = &thread->records;
+    }
     pthread_mutex_unlock(&thread->mutex);
-    return items;
+    return item;
 }
 
-static void write_records(struct disk_thread *thread, struct record_item *items)
+static void write_records(struct disk_thread *thread)
 {
-    while (items) {
-        struct record_item *next = items->next;
+    struct record_item *item;
 
-        writer_record(thread->writer, &items->record);
-        free(items);
-        items = next;
+    while ((item = take_record(thread))) {
+        writer_record(thread->writer, &item->record);
+        free(item);
     }
 }
 
@@ -174,11 +182,9 @@ static void *disk_main(void *argument)
     pthread_setname_np(pthread_self(), "disk");
     for (;;) {
         struct disk_task *task;
-        /* Taken before the ring is emptied: a record's append was pushed before it. */
-        struct record_item *records = take_records(thread);
         while ((task = mpmc_pop(&pipeline->disk_ring)))
             start_task(thread, task);
-        write_records(thread, records);
+        write_records(thread);
         if (thread->is_stopping && !thread->last_sync.done) {
             thread->last_sync.done = last_synced;
             writer_sync(thread->writer, &thread->last_sync);
@@ -213,6 +219,7 @@ struct disk_thread *disk_thread_start(const struct disk_thread_setup *setup)
 
     thread->setup = *setup;
     thread->synced_end = setup->synced_end;
+    thread->given_end = setup->blocks_end;
     thread->synced_message.kind = MESSAGE_SYNCED;
     thread->stop_task.kind = TASK_STOP;
     thread->records_end = &thread->records;

@@ -262,6 +262,7 @@ static void refuse_commands(struct engine *engine)
         text_printf(&command->text, "error: the node is stopping\n");
         finish_command(engine, command);
     }
+    save_refuse_commands(engine);
 }
 
 void engine_stop(struct engine *engine)

@@ -1,14 +1,15 @@
 /* engine_private.h - what the files of the ledger thread share: engine.c (the loop), accept.c,
- * connect.c, apply.c, advance.c, judge.c, start.c, query.c and audit.c. Everything here is the
- * ledger thread's unless it says otherwise. */
+ * connect.c, apply.c, advance.c, judge.c, start.c, save.c, recover.c, query.c and audit.c.
+ * Everything here is the ledger thread's unless it says otherwise. */
 #ifndef PIPELINE_ENGINE_PRIVATE_H
 #define PIPELINE_ENGINE_PRIVATE_H
 #include "base/random.h"
 #include "chain/header_rules.h"
+#include "pipeline/checkpointer.h"
 #include "pipeline/disk_thread.h"
 #include "pipeline/engine.h"
 
-#define UNDO_BLOCKS 2016
+#define SHARD_COUNT 512
 
 /* A block whose bytes stay in memory after its job, for the prevouts of later blocks. */
 struct resident {
@@ -25,10 +26,19 @@ struct resident_list {
     size_t size;
 };
 
-struct undo_words {
-    struct header_node *node; /* the folded block */
-    uint64_t *words;
-    uint32_t count;
+/* Checkpoints as the ledger thread sees them (save.c). */
+struct saving {
+    struct checkpointer *checkpointer;
+    struct header_node *saved; /* lowest block of the last whole checkpoint, or the genesis block */
+    struct header_node *lowest; /* of the one under way */
+    bool is_active, is_wanted;
+    uint32_t next_shard;
+    uint64_t begun_us, saved_us; /* saved_us 0: none since start */
+    uint64_t size;               /* of the last since start */
+    uint64_t seen_count;         /* completed ones that are accounted for */
+    /* what a replay from the last to the root would take; of it, up to the one under way */
+    uint64_t replay_us, replay_covered_us;
+    struct command *commands; /* that wait for one */
 };
 
 struct engine {
@@ -66,7 +76,8 @@ struct engine {
     struct header_tree *tree;
     struct ledger_key key;
     struct ledger *ledger;
-    uint64_t checkpoint_sequence; /* of the last whole one, 0 for none */
+    struct saving saving;
+    struct disk *checkpoint_disk; /* the checkpoint thread's */
     struct block_table *table;
     uint64_t blocks_end; /* where the next record begins */
     uint64_t synced_end;
@@ -90,9 +101,6 @@ struct engine {
 
     struct header_node **ready; /* stored blocks whose parent has a world, and that have none */
     size_t ready_count, ready_capacity;
-
-    struct undo_words undo[UNDO_BLOCKS];
-    size_t undo_next; /* ring */
 
     struct command *idle_commands;
     _Atomic uint32_t command_count; /* posted and not done: bounded by COMMAND_MAX */
@@ -158,8 +166,8 @@ void advance(struct engine *engine);
 bool is_idle(struct engine *engine);
 void push_ready(struct engine *engine, struct header_node *node);
 void push_children(struct engine *engine, const struct header_node *node);
-/* Steps the root back to node, an ancestor of its block, or to the genesis block if that is not
- * possible. */
+/* Steps the root back to node, an ancestor of its block; where undo words are missing, to an older
+ * checkpoint or the genesis block. */
 void rewind_root(struct engine *engine, struct header_node *node);
 
 /* judge.c: one thread, no caches, outpoints compared with their funding blocks. The parent has a
@@ -176,6 +184,32 @@ MUST_CHECK int read_bytes(struct engine *engine, uint64_t pos, void *out, size_t
 void start_threads(struct engine *engine);
 /* Ends a command that was posted: for those whose run set is_pending. */
 void finish_command(struct engine *engine, struct command *command);
+
+/* save.c */
+/* A block was folded, which took fold_us; takes its words. */
+void save_folded(struct engine *engine, struct header_node *node, uint64_t *words, uint32_t count,
+                 uint64_t fold_us);
+/* Does what is due; between folds. */
+void save_step(struct engine *engine);
+/* The root has stepped back. */
+void save_abandon(struct engine *engine);
+void save_refuse_commands(struct engine *engine);
+/* When the threads have ended and blocks.bin is synced: saves what a start should not replay, and
+ * ends the checkpoint thread. */
+void save_close(struct engine *engine);
+void run_checkpoint(struct engine *engine, struct command *command);
+void put_saving(struct engine *engine, struct text *text);
+
+/* recover.c */
+/* Makes engine->ledger anew from the newest checkpoint whose replay towards goal works, limit
+ * (NULL: none) or an ancestor of it being the newest block it may hold; else it is empty. 0 or
+ * -errno. */
+MUST_CHECK int recover_ledger(struct engine *engine, struct header_node *goal,
+                              const struct header_node *limit);
+/* A stored block as the ledger takes it, all of it in the arena: 0, -EBADMSG (it is damaged) or
+ * -errno. */
+MUST_CHECK int read_ledger_block(struct engine *engine, const struct header_node *node,
+                                 struct arena *arena, struct block *block, struct ledger_block *lb);
 
 /* start.c */
 struct ledger *new_ledger(struct engine *engine, struct header_node *root);

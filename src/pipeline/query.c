@@ -277,6 +277,7 @@ static void stats_ledger(struct engine *engine, struct text *text)
                 "ledger.worlds %u\nledger.world_slots %u\nledger.growths %" PRIu64
                 "\nledger.tag_reads %" PRIu64 "\n",
                 stats.worlds, stats.world_slots, stats.growths, stats.tag_reads);
+    put_saving(engine, text);
     text_printf(text, "ledger.resident_bytes %zu\n", engine->residents.size + engine->limbo.size);
     text_printf(
         text, "disk.appended_bytes %" PRIu64 "\ndisk.writes %" PRIu64 "\ndisk.syncs %" PRIu64 "\n",
@@ -480,6 +481,8 @@ static const struct engine_text_command commands[] = {
     {"worlds", "", "the versions of the coin set above the root", run_worlds},
     {"utxo", "TXID N", "an unspent output as of the tip", run_utxo},
     {"audit", "[cancel]", "count, amount and hashes of the coin set at the tip", run_audit},
+    {"checkpoint", "", "saves the coin set now; the answer comes when it is durable",
+     run_checkpoint},
     {"sendblock", "HEX", "submits a block; the answer comes after its verdict", run_sendblock},
     {"invalidate", "HASH", "marks a block and all after it invalid", run_invalidate},
     {"reconsider", "HASH", "takes such marks away", run_reconsider},

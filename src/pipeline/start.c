@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/hex.h"
-#include "ledger/checkpoint.h"
+#include "ledger/undo.h"
 #include "pipeline/order.h"
 #include "store/lock.h"
 #include <stdarg.h>
@@ -16,7 +16,6 @@
 #include <sys/stat.h>
 
 #define DISK_DEPTH  256
-#define SHARD_COUNT 512
 #define WORLD_SLOTS 1024
 #define PROGRESS_S  5
 #define TIME_ANY                                                                                   \
@@ -33,9 +32,13 @@ struct start {
     uint64_t blocks_size;
     struct metadata data;
     uint64_t metadata_end;
+    bool is_other_file; /* blocks.bin was exchanged: positions in ledger/ mean nothing */
     char *text;
     size_t text_size;
     size_t scanned_count;
+    bool has_metadata;
+    struct metadata_record *rotten; /* damaged blocks whose header is whole: their place is kept */
+    size_t rotten_count;
     uint64_t progress_us;
 };
 
@@ -221,6 +224,20 @@ static void show_scan(struct start *start, uint64_t at)
                (unsigned long long)(at * 100 / (start->blocks_size ? start->blocks_size : 1)));
 }
 
+/* A block that is damaged behind its header keeps its place in the tree, so that the same bytes can
+ * be written there again when it is fetched. Whether the header is real the header rules will say.
+ */
+static void keep_rotten(struct start *start, const struct record *record)
+{
+    struct metadata_record item = {.pos = record->pos, .size = record->size};
+
+    if (!header_parse(&item.header, bytes_sub(record->data, 0, HEADER_SIZE)))
+        return;
+    item.hash = header_hash(&item.header);
+    start->rotten = xrealloc(start->rotten, (start->rotten_count + 1) * sizeof *start->rotten);
+    start->rotten[start->rotten_count++] = item;
+}
+
 /* Scans one part that no metadata covers. *good_end is the end of the last whole record. */
 static enum engine_error scan_gap(struct start *start, uint64_t from, uint64_t to,
                                   uint64_t *good_end)
@@ -240,14 +257,15 @@ static enum engine_error scan_gap(struct start *start, uint64_t from, uint64_t t
         if (!record_is_whole(engine, &record, &arena, &item)) {
             engine_log(engine, ENGINE_LOG_WARNING, "blocks.bin: the block at byte %llu is damaged",
                        (unsigned long long)record.pos);
-            if (record.pos >= start->data.synced_end)
+            if (record.pos >= start->data.synced_end && start->has_metadata)
                 break;
+            keep_rotten(start, &record);
         } else {
             metadata_add(&start->data, &item);
             start->scanned_count++;
+            *good_end = record_end(record.pos, record.size);
         }
-        *good_end = record_end(record.pos, record.size);
-        show_scan(start, *good_end);
+        show_scan(start, record.pos);
     }
     scan_describe(what, sizeof what, result, &scanner);
     int error = scanner.error;
@@ -261,7 +279,8 @@ static enum engine_error scan_gap(struct start *start, uint64_t from, uint64_t t
 }
 
 /* Behind the last synced position the file is cut at the first record that is not whole; before it
- * never. */
+ * never. Where there is no metadata at all (lost, or a bootstrap.dat put in place) nothing says
+ * what was synced: then only what follows the last whole record goes. */
 static enum engine_error cut_blocks(struct start *start, uint64_t end)
 {
     if (end >= start->blocks_size || end < start->data.synced_end)
@@ -287,12 +306,15 @@ static enum engine_error load_metadata(struct start *start)
         return refuse_errno(start, "metadata.bin cannot be read", error);
     error = metadata_check(&start->data, start->disk, start->blocks);
     if (error == -ESTALE) {
-        engine_log(engine, ENGINE_LOG_WARNING, "metadata.bin is of another blocks.bin: reading that anew");
+        engine_log(engine, ENGINE_LOG_WARNING,
+                   "metadata.bin is of another blocks.bin: reading that anew");
         metadata_forget(&start->data);
+        start->is_other_file = true;
     } else if (error < 0) {
         return refuse_errno(start, "blocks.bin cannot be read", error);
     }
     size_t known_count = start->data.count;
+    start->has_metadata = known_count > 0;
     enum engine_error refused = check_first_record(start);
     start->progress_us = clock_monotonic_us();
     while (refused == ENGINE_OK &&
@@ -328,19 +350,27 @@ static bool tree_knows(void *context, const struct block_hash *hash)
     return header_tree_find(start->engine->tree, hash) != NULL;
 }
 
+static const struct metadata_record *record_at(const struct start *start, size_t index)
+{
+    return index < start->data.count ? &start->data.records[index]
+                                     : &start->rotten[index - start->data.count];
+}
+
 static bool insert_item(void *context, size_t index)
 {
     struct start *start = context;
     struct engine *engine = start->engine;
-    const struct metadata_record *record = &start->data.records[index];
+    const struct metadata_record *record = record_at(start, index);
     struct header_node *node;
     bool is_new;
 
     header_accept(engine->tree, engine->params, &record->header, TIME_ANY, &node, &is_new);
     if (!node || node_has(node, HEADER_HAS_BLOCK))
-        return false;
+        return node != NULL;
     node->pos = record->pos;
     node->size = record->size;
+    if (index >= start->data.count)
+        return true;
     memcpy(&node->checksum, record->checksum, sizeof node->checksum);
     node->status |= HEADER_HAS_BLOCK;
     if (record->mark == MARK_VALID && (!node->prev || node_has(node->prev, HEADER_VERIFIED)))
@@ -413,35 +443,62 @@ static void link_all(struct start *start)
     find_target(engine);
 }
 
+static int by_pos(const void *a, const void *b)
+{
+    const struct block_entry *x = a, *y = b;
+
+    return (x->pos > y->pos) - (x->pos < y->pos);
+}
+
+/* A block may stand in the file twice; coins may point to either copy. */
+static enum engine_error fill_table(struct start *start)
+{
+    struct engine *engine = start->engine;
+    size_t item_count = start->data.count + start->rotten_count, count = 0;
+    struct block_entry *entries = xcalloc(item_count, sizeof *entries);
+    bool has_room = true;
+
+    for (size_t i = 0; i < item_count; i++) {
+        const struct metadata_record *record = record_at(start, i);
+        struct header_node *node = header_tree_find(engine->tree, &record->hash);
+
+        if (node)
+            entries[count++] = (struct block_entry){record->pos, node, record->size};
+    }
+    qsort(entries, count, sizeof *entries, by_pos);
+    for (size_t i = 0; i < count && has_room; i++)
+        has_room =
+            block_table_append(engine->table, entries[i].pos, entries[i].size, entries[i].node);
+    free(entries);
+    return has_room
+               ? ENGINE_OK
+               : refuse(start, ENGINE_DIRECTORY, "blocks.bin has more than %u blocks", NODE_MAX);
+}
+
 static enum engine_error fill_tree(struct start *start)
 {
     struct engine *engine = start->engine;
+    size_t item_count = start->data.count + start->rotten_count;
     struct siphash_key key;
-    struct ordered_item *items = xcalloc(start->data.count, sizeof *items);
+    struct ordered_item *items = xcalloc(item_count, sizeof *items);
 
     random_bytes(&key, sizeof key);
     engine->tree = header_tree_new(engine->params, key);
     engine->table = block_table_new(NODE_MAX);
     header_tree_at(engine->tree, 0)->status |= HEADER_VERIFIED;
-    for (size_t i = 0; i < start->data.count; i++)
-        items[i] = (struct ordered_item){start->data.records[i].hash,
-                                         start->data.records[i].header.prev_hash};
-    size_t count = order_visit(items, start->data.count, tree_knows, insert_item, start);
+    for (size_t i = 0; i < item_count; i++)
+        items[i] =
+            (struct ordered_item){record_at(start, i)->hash, record_at(start, i)->header.prev_hash};
+    size_t count = order_visit(items, item_count, tree_knows, insert_item, start);
     free(items);
-    if (count < start->data.count)
+    if (count < item_count)
         engine_log(engine, ENGINE_LOG_WARNING, "blocks.bin: %zu blocks have no known parent",
-                   start->data.count - count);
+                   item_count - count);
     apply_marks(start);
-    for (size_t i = 0; i < start->data.count; i++) {
-        const struct metadata_record *record = &start->data.records[i];
-        struct header_node *node = header_tree_find(engine->tree, &record->hash);
-
-        if (node && node->pos == record->pos &&
-            !block_table_append(engine->table, record->pos, record->size, node))
-            return refuse(start, ENGINE_DIRECTORY, "blocks.bin has more than %u blocks", NODE_MAX);
-    }
-    link_all(start);
-    return ENGINE_OK;
+    enum engine_error error = fill_table(start);
+    if (error == ENGINE_OK)
+        link_all(start);
+    return error;
 }
 
 struct ledger *new_ledger(struct engine *engine, struct header_node *root)
@@ -456,52 +513,53 @@ struct ledger *new_ledger(struct engine *engine, struct header_node *root)
     return ledger_new(&config, root);
 }
 
-static struct header_node *node_of(void *context, int32_t height, const struct block_hash *hash)
+/* The best chain's blocks that were verified before, less those that stay above the root. */
+static struct header_node *replay_goal(struct engine *engine)
 {
-    struct engine *engine = context;
-    struct header_node *node = header_tree_find(engine->tree, hash);
+    struct header_node *node = engine->target;
 
-    return node && node->height == height && node_has(node, HEADER_HAS_BLOCK) &&
-                   !header_is_invalid(node) && node->sequence
-               ? node
-               : NULL;
+    while (!node_has(node, HEADER_VERIFIED))
+        node = node->prev;
+    return header_ancestor(
+        node, node->height > engine->config.horizon ? node->height - engine->config.horizon : 0);
 }
 
 static enum engine_error load_ledger(struct start *start)
 {
     struct engine *engine = start->engine;
-    struct checkpoint_loaded loaded = {.sequence = 0};
     uint8_t secret[LEDGER_KEY_SIZE];
     int error = checkpoint_key_load(start->disk, secret);
 
-    if (error == -ENOENT || error == -EILSEQ) {
+    if (error == -ENOENT || error == -EILSEQ || (error == 0 && start->is_other_file)) {
         if (error == -EILSEQ)
             engine_log(engine, ENGINE_LOG_WARNING,
                        "ledger/key is damaged: the coin set is rebuilt from blocks.bin");
         random_bytes(secret, sizeof secret);
-        error = checkpoint_key_save(start->disk, secret);
+        error = undo_forget(start->disk);
+        if (error == 0)
+            error = checkpoint_key_save(start->disk, secret);
     }
     if (error < 0)
         return refuse_errno(start, "ledger/key cannot be used", error);
     ledger_key_init(&engine->key, secret, engine->config.tag_bits, SHARD_COUNT);
-    engine->ledger = new_ledger(engine, header_tree_at(engine->tree, 0));
-    error = checkpoint_load(start->disk, engine->ledger, engine->magic, node_of, engine, &loaded);
-    if (error < 0 && error != -ENOENT)
+    error = open_disk(engine, &engine->checkpoint_disk, 1);
+    if (error == 0)
+        error = checkpointer_start(&engine->saving.checkpointer, engine->checkpoint_disk,
+                                   &engine->key, engine->magic, &engine->pipeline.ledger_waiter);
+    if (error < 0)
+        return refuse_errno(start, "the undo words cannot be read", error);
+    error = recover_ledger(engine, replay_goal(engine), NULL);
+    if (error < 0)
         return refuse_errno(start, "the checkpoint cannot be read", error);
-    if (loaded.refused_count)
-        engine_log(engine, ENGINE_LOG_WARNING, "%u checkpoint%s refused: %s", loaded.refused_count,
-                   loaded.refused_count > 1 ? "s" : "", loaded.refused);
-    engine->checkpoint_sequence = loaded.sequence;
 
     struct header_node *root = world_node(ledger_root(engine->ledger));
     for (struct header_node *node = root; node && !node_has(node, HEADER_VERIFIED);
          node = node->prev)
         node->status |= HEADER_VERIFIED;
-    engine_log(engine, ENGINE_LOG_INFO, "ledger: %llu coins at height %d%s",
-               (unsigned long long)ledger_stats(engine->ledger).root_coins, root->height,
-               error == -ENOENT && start->data.count > 1 ? ", no checkpoint: replaying blocks.bin"
-                                                         : "");
+    engine_log(engine, ENGINE_LOG_INFO, "ledger: %llu coins at height %d",
+               (unsigned long long)ledger_stats(engine->ledger).root_coins, root->height);
     engine->tip = root;
+    node_work(engine, root)->world = ledger_root(engine->ledger);
     return ENGINE_OK;
 }
 
@@ -523,7 +581,7 @@ static enum engine_error open_files(struct start *start)
     return error < 0 ? refuse_errno(start, "files cannot be opened", error) : ENGINE_OK;
 }
 
-static void start_pipeline(struct start *start)
+static enum engine_error make_pipeline(struct start *start)
 {
     struct engine *engine = start->engine;
 
@@ -534,7 +592,12 @@ static void start_pipeline(struct start *start)
                   engine->config.worker_count, engine->config.in_flight_limit);
     engine->pipeline.disk = engine->disk;
     engine->has_pipeline = true;
-    node_work(engine, engine->tip)->world = ledger_root(engine->ledger);
+    return ENGINE_OK;
+}
+
+static void start_all(struct start *start)
+{
+    struct engine *engine = start->engine;
     struct disk_thread_setup setup = {.pipeline = &engine->pipeline,
                                       .blocks = engine->blocks,
                                       .metadata = engine->metadata,
@@ -550,14 +613,15 @@ static void start_pipeline(struct start *start)
 static enum engine_error run_start(struct start *start)
 {
     static enum engine_error (*const steps[])(struct start *) = {
-        take_directory, open_blocks, load_metadata, fill_tree, load_ledger, open_files};
+        take_directory, open_blocks,   load_metadata, fill_tree,
+        open_files,     make_pipeline, load_ledger};
 
     for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
         enum engine_error error = steps[i](start);
         if (error != ENGINE_OK)
             return error;
     }
-    start_pipeline(start);
+    start_all(start);
     return ENGINE_OK;
 }
 
@@ -576,15 +640,16 @@ static void free_engine(struct engine *engine)
         pipeline_clear(&engine->pipeline);
         mpmc_clear(&engine->jobs_ring);
     }
-    for (size_t i = 0; i < UNDO_BLOCKS; i++)
-        free(engine->undo[i].words);
+    if (engine->saving.checkpointer)
+        checkpointer_stop(engine->saving.checkpointer);
     if (engine->ledger)
         ledger_free(engine->ledger);
     if (engine->tree)
         header_tree_free(engine->tree);
     if (engine->table)
         block_table_free(engine->table);
-    struct disk *disks[] = {engine->disk, engine->sync_disk, engine->jobs_disk};
+    struct disk *disks[] = {engine->disk, engine->sync_disk, engine->jobs_disk,
+                            engine->checkpoint_disk};
     for (size_t i = 0; i < ARRAY_COUNT(disks); i++)
         if (disks[i])
             disk_close(disks[i]);
@@ -620,6 +685,7 @@ enum engine_error engine_open(struct engine **out, const struct engine_config *c
 
     enum engine_error error = run_start(&start);
     metadata_clear(&start.data);
+    free(start.rotten);
     if (start.disk)
         disk_close(start.disk);
     if (error == ENGINE_OK)
@@ -629,19 +695,12 @@ enum engine_error engine_open(struct engine **out, const struct engine_config *c
     return error;
 }
 
-static void save(struct engine *engine)
+static void save_tip(struct engine *engine)
 {
-    struct disk *disk;
-    int error = open_disk(engine, &disk, 1);
+    int error = write_tip(engine, engine->sync_disk);
 
-    if (error == 0) {
-        error = checkpoint_save(disk, engine->ledger, engine->magic, &engine->checkpoint_sequence);
-        if (error == 0)
-            error = write_tip(engine, disk);
-        disk_close(disk);
-    }
     if (error < 0)
-        engine_fail(engine, ENGINE_DISK, "saving the ledger in %s failed: %s", engine->directory,
+        engine_fail(engine, ENGINE_DISK, "writing to %s failed: %s", engine->directory,
                     strerror(-error));
 }
 
@@ -652,8 +711,9 @@ enum engine_error engine_close(struct engine *engine, char *text, size_t text_si
     if (error < 0)
         engine_fail(engine, ENGINE_DISK, "writing to %s failed: %s", engine->directory,
                     strerror(-error));
+    save_close(engine);
     if (!engine->is_failed)
-        save(engine);
+        save_tip(engine);
     enum engine_error result = engine->error;
     snprintf(text, text_size, "%s", engine->error_text);
     free_engine(engine);

@@ -296,7 +296,6 @@ enum script_error script_verify(struct script_machine *m, const struct tx *tx, u
     m->depth = 0;
     m->hidden = 0;
     m->cached_code = (struct bytes){NULL, 0};
-    m->cache.ready = 0;
 
     if (flags & SCRIPT_VERIFY_SIGPUSHONLY && !script_is_push_only(script_sig))
         return SCRIPT_ERR_SIG_PUSHONLY;

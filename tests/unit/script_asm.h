@@ -10,7 +10,10 @@
 #include <check.h>
 #include <stdlib.h>
 
-static inline void asm_push(struct build *b, const void *data, size_t size)
+/* Kept out of line, where gcc cannot warn of sizes that an array on the caller's stack does not
+ * have. */
+__attribute__((noinline, unused)) static void asm_push(struct build *b, const void *data,
+                                                       size_t size)
 {
     if (size < OP_PUSHDATA1) {
         build_byte(b, (uint8_t)size);
@@ -40,11 +43,19 @@ static inline void asm_number(struct build *b, int64_t number)
         asm_push(b, bytes, number_write(bytes, number));
 }
 
+static inline bool asm_is_number(const char *word, size_t size)
+{
+    size_t first = word[0] == '-' && size > 1;
+
+    for (size_t i = first; i < size; i++)
+        if (word[i] < '0' || word[i] > '9')
+            return false;
+    return true;
+}
+
 static inline void asm_word(struct build *b, const char *word, size_t size)
 {
-    size_t sign = word[0] == '-' && size > 1;
-
-    if (strspn(word + sign, "0123456789") >= size - sign) {
+    if (asm_is_number(word, size)) {
         asm_number(b, strtoll(word, NULL, 10));
     } else if (size > 2 && memcmp(word, "0x", 2) == 0) {
         uint8_t *raw = xmalloc(size / 2);

@@ -193,7 +193,7 @@ START_TEST(a_terminals_line_is_rewritten_and_fits_its_row)
         return;
     }
     setenv("TERM", "xterm", 1);
-    FILE *out = fopen(ptsname(pty), "r+");
+    FILE *out = fdopen(open(ptsname(pty), O_RDWR | O_NOCTTY), "r+");
     ck_assert_ptr_nonnull(out);
     ck_assert_int_eq(ioctl(pty, TIOCSWINSZ, &window), 0);
     run_display(out);

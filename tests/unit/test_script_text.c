@@ -38,6 +38,49 @@ START_TEST(operations_and_pushes)
 }
 END_TEST
 
+static void check_parsed(const char *hex, const char *list)
+{
+    struct bytes script = hex_load(hex);
+    struct text text;
+
+    text_init(&text, 1 << 20);
+    ck_assert_msg(script_parsed_text(&text, script) == (list != NULL), "%s", hex);
+    ck_assert_str_eq(text_cstr(&text), list != NULL ? list : "");
+    text_clear(&text);
+    free((void *)script.data);
+}
+
+/* The first line is the README's of the first Caesure, but for the form of a push, which its code
+ * has. */
+START_TEST(parsed_scripts_are_pythons_tuples)
+{
+    check_parsed(
+        "76a91467a5b321d47682682249a4baa1cf53de4f6d270188ac",
+        "[(2, 118), (2, 169), (0, 'g\\xa5\\xb3!\\xd4v\\x82h\"I\\xa4\\xba\\xa1\\xcfS\\xdeOm\\'"
+        "\\x01', 1), (2, 136), (3, 172, 'v\\xa9\\x14g\\xa5\\xb3!\\xd4v\\x82h\"I\\xa4\\xba\\xa1"
+        "\\xcfS\\xdeOm\\'\\x01\\x88\\xac')]");
+    check_parsed("", "[]");
+    check_parsed("004f5160", "[(0, '', 0), (0, '\\x81', 0), (0, '\\x01', 0), (0, '\\x10', 0)]");
+    check_parsed("4c00", "[(0, '', 2)]");
+    check_parsed("4c01414d0100424e0100000043", "[(0, 'A', 2), (0, 'B', 3), (0, 'C', 4)]");
+    check_parsed("02270a", "[(0, \"'\\n\", 1)]");
+    check_parsed("0422275c7f", "[(0, '\"\\'\\\\\\x7f', 1)]");
+    check_parsed("02090d", "[(0, '\\t\\r', 1)]");
+    check_parsed("63516700686a", "[(1, True, [(0, '\\x01', 0)], [[(0, '', 0)]]), (2, 106)]");
+    check_parsed("6468", "[(1, False, [], [])]");
+    check_parsed("63676768", "[(1, True, [], [[], []])]");
+    /* Signed is what comes behind the last separator of the same clause. */
+    check_parsed("ac51abad",
+                 "[(3, 172, '\\xacQ\\xab\\xad'), (0, '\\x01', 0), (4,), (3, 173, '\\xad')]");
+    check_parsed(
+        "ab63ae68af",
+        "[(4,), (1, True, [(3, 174, '\\xabc\\xaeh\\xaf')], []), (3, 175, 'c\\xaeh\\xaf')]");
+    check_parsed("02ab", NULL);
+    check_parsed("63", NULL);
+    check_parsed("65", NULL);
+}
+END_TEST
+
 START_TEST(pushes_cut_short_are_no_list)
 {
     check_list("02abcd", "['0xabcd']");
@@ -239,7 +282,8 @@ END_TEST
 
 int main(void)
 {
-    return SUITE_RUN("script_text", operations_and_pushes, pushes_cut_short_are_no_list,
-                     conditions_are_lists_of_their_own, nesting_is_bounded, names_and_numbers_agree,
-                     transaction_in_the_first_layout, genesis_block_in_the_first_layout);
+    return SUITE_RUN("script_text", operations_and_pushes, parsed_scripts_are_pythons_tuples,
+                     pushes_cut_short_are_no_list, conditions_are_lists_of_their_own,
+                     nesting_is_bounded, names_and_numbers_agree, transaction_in_the_first_layout,
+                     genesis_block_in_the_first_layout);
 }

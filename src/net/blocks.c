@@ -1,0 +1,214 @@
+#include "base/arena.h"
+#include "net/net_private.h"
+
+#include <stdlib.h>
+
+#define GETDATA_MAX 1000
+
+/* A block on its way through the pipeline and what became of it. */
+struct block_done {
+    struct block_done *next;
+    struct net *net;
+    uint64_t peer_id;
+    struct header_node *node; /* that was expected */
+    struct block_result result;
+    bool is_stored;
+};
+
+static bool is_urgent(const struct peer *peer)
+{
+    return peer->is_downloading && download_waits_for(peer->net->download, &peer->download);
+}
+
+struct block_job *blocks_reserve(struct peer *peer, size_t size)
+{
+    return pipeline_reserve(engine_pipeline(peer->net->engine), size,
+                            is_urgent(peer) ? RESERVE_URGENT : RESERVE_TRY);
+}
+
+/* Ledger thread. */
+static void job_done(void *context, const struct block_result *result)
+{
+    struct block_done *done = context;
+    struct net *net = done->net;
+
+    done->result = *result;
+    done->is_stored = done->node && (done->node->status & HEADER_HAS_BLOCK);
+    pthread_mutex_lock(&net->mutex);
+    done->next = net->done_blocks;
+    net->done_blocks = done;
+    pthread_mutex_unlock(&net->mutex);
+    reactor_post(net->reactor, &net->wake);
+}
+
+void blocks_received(struct peer *peer, struct block_job *job)
+{
+    struct net *net = peer->net;
+    struct header header;
+    struct header_node *node = NULL;
+    enum download_arrival arrival = DOWNLOAD_NOT_ASKED;
+    bool is_header = header_parse(&header, (struct bytes){job->buffer, HEADER_SIZE});
+
+    assert(is_header && job->size >= HEADER_SIZE);
+    struct block_hash hash = header_hash(&header);
+    if (peer->is_downloading)
+        arrival = download_arrived(net->download, &peer->download, &hash, job->size,
+                                   net_now_ms(net), &node);
+    if (arrival == DOWNLOAD_AGAIN) {
+        pipeline_release(job);
+        blocks_ask(net);
+        return;
+    }
+    struct block_done *done = xcalloc(1, sizeof *done);
+    done->net = net;
+    done->peer_id = peer->id;
+    done->node = arrival == DOWNLOAD_FIRST ? node : NULL;
+    job->expected = done->node;
+    job->is_requested = arrival == DOWNLOAD_FIRST;
+    job->done = job_done;
+    job->context = done;
+    net->works++;
+    pipeline_submit(job);
+    blocks_ask(net);
+}
+
+static void judge(struct peer *peer, const struct block_result *result)
+{
+    switch (verdict_class(result->verdict)) {
+    case VERDICT_HEADER:
+    case VERDICT_MISSING_PARENT:
+    case VERDICT_INVALID_PARENT:
+    case VERDICT_MUTATED:
+    case VERDICT_CONSENSUS:
+        peer_punish(peer, verdict_text(result->verdict));
+        break;
+    case VERDICT_CONTEXT_FREE:
+        if (result->verdict != BLOCK_DECODE_FAILED)
+            peer_punish(peer, verdict_text(result->verdict));
+        break;
+    case VERDICT_KNOWN_INVALID:
+        if (peer->direction != PEER_INCOMING)
+            peer_punish(peer, verdict_text(result->verdict));
+        break;
+    case VERDICT_OK:
+    case VERDICT_KNOWN:
+    case VERDICT_FUTURE:
+    case VERDICT_LOW_WORK:
+        break;
+    }
+}
+
+void blocks_done(struct net *net)
+{
+    pthread_mutex_lock(&net->mutex);
+    struct block_done *done = net->done_blocks;
+    net->done_blocks = NULL;
+    pthread_mutex_unlock(&net->mutex);
+    if (!done)
+        return;
+    while (done) {
+        struct block_done *next = done->next;
+        struct peer *peer = net_find_peer(net, done->peer_id);
+
+        net->works--;
+        if (done->is_stored)
+            download_stored(net->download, done->node);
+        else if (done->node)
+            download_failed(net->download, done->node,
+                            peer && peer->is_downloading ? &peer->download : NULL);
+        if (peer && !peer->is_closing && !done->result.is_unjudged)
+            judge(peer, &done->result);
+        free(done);
+        done = next;
+    }
+    blocks_follow(net);
+}
+
+static bool has_work(const struct net *net, const struct header_node *node)
+{
+    return u256_compare(&node->chainwork, &net->params->minimum_chain_work) >= 0 &&
+           (!net->tip || u256_compare(&node->chainwork, &net->tip->chainwork) >= 0);
+}
+
+void blocks_peer_changed(struct peer *peer)
+{
+    struct net *net = peer->net;
+    uint64_t services = peer->handshake.services;
+
+    if (!peer_is_up(peer) || !(services & SERVICE_WITNESS) ||
+        !(services & (SERVICE_NETWORK | SERVICE_NETWORK_LIMITED)))
+        return;
+    peer->download.is_limited = !(services & SERVICE_NETWORK);
+    peer->download.has_height = -1;
+    if (peer->best && net->best && has_work(net, peer->best)) {
+        peer->download.best_height = peer->best->height;
+        peer->download.has_height = header_fork_point(peer->best, net->best)->height;
+    }
+    if (!peer->is_downloading) {
+        peer->is_downloading = true;
+        download_add_peer(net->download, &peer->download, net_now_ms(net));
+    }
+}
+
+void blocks_peer_gone(struct peer *peer)
+{
+    if (peer->is_downloading)
+        download_remove_peer(peer->net->download, &peer->download);
+    peer->is_downloading = false;
+    if (!peer->net->is_stopping)
+        blocks_ask(peer->net);
+}
+
+static void ask_peer(struct peer *peer, uint64_t now_ms)
+{
+    struct inv items[GETDATA_MAX];
+    uint8_t payload[9 + GETDATA_MAX * sizeof(struct inv)];
+    struct header_node *node;
+    uint32_t count = 0;
+    bool is_lowest;
+
+    while (count < GETDATA_MAX &&
+           (node = download_next(peer->net->download, &peer->download, now_ms, &is_lowest))) {
+        items[count].type = INV_BLOCK | INV_WITNESS_FLAG;
+        memcpy(items[count++].hash, &node->hash, 32);
+    }
+    if (count)
+        peer_send(peer, MESSAGE_GETDATA,
+                  (struct bytes){payload, inv_list_write(payload, items, count)});
+}
+
+void blocks_ask(struct net *net)
+{
+    uint64_t now_ms = net_now_ms(net);
+
+    for (struct peer *peer = net->peers; peer; peer = peer->next)
+        if (peer->is_downloading && peer_is_up(peer))
+            ask_peer(peer, now_ms);
+}
+
+void blocks_follow(struct net *net)
+{
+    struct header_tree *tree = engine_lock_tree(net->engine);
+
+    net->best = header_tree_best(tree);
+    if (net->tip)
+        download_follow(net->download, net->best, net->tip);
+    engine_unlock_tree(net->engine);
+    for (struct peer *peer = net->peers; peer; peer = peer->next)
+        blocks_peer_changed(peer);
+    blocks_ask(net);
+}
+
+void blocks_tick(struct net *net, uint64_t now_ms)
+{
+    enum download_fault fault;
+    struct download_peer *faulty = download_find_fault(net->download, now_ms, &fault);
+
+    for (struct peer *peer = net->peers; peer && faulty; peer = peer->next)
+        if (&peer->download == faulty && peer->direction != PEER_MANUAL) {
+            peer_close(peer,
+                       fault == DOWNLOAD_STALLS ? "stalls the download" : "a block is overdue");
+            break;
+        }
+    blocks_ask(net);
+}

@@ -1,0 +1,48 @@
+/* net.h - the node among others: connections, headers and blocks from peers to the engine, and from
+ * the engine to peers. Everything runs on the reactor's thread, net_notify_* excepted, which may
+ * come from any. */
+#ifndef NET_NET_H
+#define NET_NET_H
+#include "base/text.h"
+#include "io/reactor.h"
+#include "pipeline/engine.h"
+
+struct net;
+
+struct net_config {
+    struct engine *engine; /* borrowed, as is all else */
+    struct reactor *reactor;
+    const char *directory; /* where peers.bin is; NULL: nowhere */
+    const char *user_agent;
+    const char *const *serve, *const *connect, *const *external; /* texts */
+    size_t serve_count, connect_count, external_count;
+    uint32_t outgoing_max, incoming_max;
+    bool is_v1only, is_packet;
+    uint64_t upload_max; /* bytes of blocks older than a week, a day; 0: no limit */
+    void (*log)(void *context, enum engine_log_level level, const char *line);
+    void *log_context;
+};
+
+/* Listens and begins to connect. On failure text has one line with the reason. To be called before
+ * reactor_run or on its thread. */
+MUST_CHECK int net_open(struct net **net, const struct net_config *config, char *text,
+                        size_t text_size);
+/* Closes listeners and connections; peers.bin is saved. The reactor runs until their closed
+ * callbacks are in. */
+void net_stop(struct net *net);
+/* After reactor_run has returned and the engine is closed: nothing refers to net any more. */
+void net_free(struct net *net);
+
+/* Any thread: the engine's events. */
+void net_notify_tip(struct net *net, struct header_node *tip);
+void net_notify_headers(struct net *net, struct header_node *best);
+
+/* The operator's commands, answered in text (lines, or one line "error: …"). */
+void net_print_peers(struct net *net, const char *unused, struct text *text);
+void net_print_stats(struct net *net, const char *unused, struct text *text);
+void net_print_banned(struct net *net, const char *unused, struct text *text);
+void net_connect(struct net *net, const char *addr, struct text *text);
+void net_disconnect(struct net *net, const char *id, struct text *text);
+void net_ban(struct net *net, const char *addr_and_seconds, struct text *text);
+void net_unban(struct net *net, const char *addr, struct text *text);
+#endif

@@ -1,0 +1,187 @@
+/* net_private.h - what the files of net share: net.c (listeners, whom to call), peer.c (a
+ * connection), headers.c and blocks.c (what we ask), serve.c (what we are asked), report.c (the
+ * operator's view). All of it is the reactor thread's, except where a mutex is named. */
+#ifndef NET_NET_PRIVATE_H
+#define NET_NET_PRIVATE_H
+#include "base/random.h"
+#include "codec/message_chain.h"
+#include "net/banlist.h"
+#include "net/download.h"
+#include "net/handshake.h"
+#include "net/net.h"
+#include "net/presync.h"
+#include "net/seeds.h"
+#include "net/transport.h"
+#include <pthread.h>
+#include <sys/socket.h>
+
+#define PEER_OUTPUT_MAX (12u << 20) /* queued to one peer */
+#define SERVE_OUTPUT_MAX                                                                           \
+    (4u << 20) /* no further block is read for a peer that has so much unsent */
+#define ANNOUNCE_MAX  8
+#define LISTENERS_MAX 16
+#define MANUAL_MAX    64
+#define NONCES_MAX    1024
+
+struct headers_work;
+
+struct peer {
+    struct net *net;
+    struct peer *next;
+    uint64_t id;
+    struct conn *conn;
+    struct netaddr addr;
+    enum peer_direction direction;
+    struct manual *manual; /* whose connection this is, or NULL */
+    struct transport *transport;
+    struct handshake handshake;
+    uint64_t own_nonce;
+    bool is_connected, has_sent_version, is_closing, wants_retry_v1;
+    char why[96]; /* it is closing */
+
+    /* bytes that came while the peer was held up for want of credit */
+    bool is_held;
+    uint8_t *held;
+    size_t held_size;
+    size_t wanted_size;    /* of the block whose job is awaited; 0: none */
+    struct block_job *job; /* that a large block arrives in */
+    uint8_t *small_block;  /* a whole one, waiting for its job */
+
+    uint64_t opened_ms, received_ms, sent_ms;
+    uint64_t received_bytes, sent_bytes;
+    uint64_t ping_nonce, ping_sent_ms, ping_due_ms, ping_last_ms;
+
+    /* headers */
+    bool is_header_source; /* it was asked for its headers from the start */
+    uint64_t getheaders_ms;
+    uint64_t headers_deadline_ms;
+    struct presync *presync;
+    struct header_node *best;      /* the best header that we know it to have */
+    struct header_node *announced; /* the last block that we told it of */
+    uint32_t headers_works;
+    uint64_t behind_since_ms; /* an outgoing peer with less work than our tip */
+    bool is_behind_asked;
+    bool is_protected; /* one of the few that may stay behind */
+
+    /* blocks */
+    struct download_peer download;
+    bool is_downloading; /* in the plan */
+
+    /* serving */
+    struct inv *wanted;
+    uint32_t wanted_count, wanted_at;
+    bool is_reading;
+    struct block_hash continue_hash;
+    bool has_continue_hash;
+
+    /* addresses */
+    bool has_asked_addrs, has_told_addrs;
+    double addr_tokens;
+    uint64_t addr_tokens_ms;
+};
+
+/* One that the operator wants connected. */
+struct manual {
+    char text[NETADDR_HOST_SIZE + 8];
+    struct netaddr addr;
+    struct peer *peer;
+    uint32_t attempts;
+    uint64_t due_ms;
+    bool is_v1; /* it would not speak v2 */
+};
+
+struct block_done;
+
+struct net_listener {
+    struct net *net;
+    struct listener *listener;
+};
+
+struct net {
+    struct net_config config;
+    struct engine *engine;
+    struct reactor *reactor;
+    const struct params *params;
+    struct transport_env env;
+    struct peer *peers;
+    uint64_t next_id;
+    bool is_stopping;
+    struct net_listener listeners[LISTENERS_MAX];
+    uint32_t listener_count;
+    struct manual manuals[MANUAL_MAX];
+    uint32_t manual_count;
+    struct seeds *seeds;
+    struct banlist *bans;
+    struct prng prng; /* jitter only */
+    struct reactor_timer timer;
+    uint64_t seeds_saved_ms, call_due_ms;
+
+    struct download *download;
+    struct header_node *tip, *best; /* as last heard */
+    bool is_synced;
+
+    /* from other threads, under mutex; wake runs on ours */
+    pthread_mutex_t mutex;
+    struct reactor_message wake;
+    struct block_done *done_blocks;
+    struct headers_work *done_headers;
+    struct serve_work *done_reads;
+    struct header_node *heard_tip, *heard_best;
+    bool has_credit;
+
+    struct header headers[HEADERS_COUNT_MAX]; /* of the message at hand */
+    uint64_t nonces[NONCES_MAX];              /* of the version at hand */
+    uint64_t received_bytes, sent_bytes, served_blocks, served_bytes;
+    uint32_t works; /* given to the engine and not back yet */
+};
+
+/* net.c */
+__attribute__((format(printf, 3, 4))) void net_log(struct net *net, enum engine_log_level level,
+                                                   const char *format, ...);
+uint64_t net_now_ms(const struct net *net);
+struct peer *net_find_peer(struct net *net, uint64_t id);
+bool net_add_manual(struct net *net, const char *given, const char **why);
+void net_peer_gone(struct net *net, struct peer *peer);
+
+/* peer.c */
+socklen_t peer_sockaddr(const struct netaddr *addr, struct sockaddr_storage *storage);
+struct peer *peer_adopt(struct net *net, int fd);
+struct peer *peer_call(struct net *net, const struct netaddr *addr, enum peer_direction direction,
+                       bool is_v1);
+void peer_send(struct peer *peer, enum message_type type, struct bytes payload);
+__attribute__((format(printf, 2, 3))) void peer_close(struct peer *peer, const char *format, ...);
+/* For what the peer did: an operator's own is only told of, a local one only disconnected. */
+void peer_punish(struct peer *peer, const char *why);
+void peer_resume(struct peer *peer); /* after credit came back */
+void peer_tick(struct peer *peer, uint64_t now_ms);
+static inline bool peer_is_up(const struct peer *peer)
+{
+    return peer->handshake.is_done && !peer->is_closing;
+}
+
+/* headers.c */
+void headers_message(struct peer *peer, struct bytes payload);
+void headers_done(struct net *net);
+void headers_tick(struct peer *peer, uint64_t now_ms);
+void headers_ask(struct peer *peer, const struct header_node *from);
+void headers_inv(struct peer *peer, const struct block_hash *hash);
+void headers_peer_gone(struct peer *peer);
+
+/* blocks.c */
+struct block_job *blocks_reserve(struct peer *peer, size_t size);
+void blocks_received(struct peer *peer, struct block_job *job);
+void blocks_done(struct net *net);
+void blocks_follow(struct net *net);
+void blocks_ask(struct net *net);
+void blocks_peer_changed(struct peer *peer);
+void blocks_peer_gone(struct peer *peer);
+void blocks_tick(struct net *net, uint64_t now_ms);
+
+/* serve.c */
+void serve_getheaders(struct peer *peer, struct bytes payload);
+void serve_getblocks(struct peer *peer, struct bytes payload);
+void serve_getdata(struct peer *peer, struct bytes payload);
+void serve_continue(struct peer *peer);
+void serve_done(struct net *net);
+void serve_announce(struct peer *peer);
+#endif

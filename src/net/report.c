@@ -1,0 +1,140 @@
+#include "net/net_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *direction_name(enum peer_direction direction)
+{
+    switch (direction) {
+    case PEER_INCOMING:
+        return "in";
+    case PEER_OUTGOING:
+        return "out";
+    case PEER_MANUAL:
+        return "manual";
+    }
+    return "";
+}
+
+void net_print_peers(struct net *net, const char *unused, struct text *text)
+{
+    (void)unused;
+    char addr[NETADDR_TEXT_SIZE];
+
+    for (const struct peer *peer = net->peers; peer; peer = peer->next) {
+        const struct handshake *h = &peer->handshake;
+
+        netaddr_print(addr, &peer->addr);
+        text_printf(text,
+                    "id=%llu addr=%s dir=%s version=%d services=%llx agent=\"%s\" height=%d "
+                    "ping=%llu inflight=%u "
+                    "transport=%s received=%llu sent=%llu state=%s\n",
+                    (unsigned long long)peer->id, addr, direction_name(peer->direction), h->version,
+                    (unsigned long long)h->services, h->user_agent,
+                    peer->best ? peer->best->height : h->height,
+                    (unsigned long long)peer->ping_last_ms, peer->download.in_flight,
+                    transport_name(peer->transport), (unsigned long long)peer->received_bytes,
+                    (unsigned long long)peer->sent_bytes,
+                    peer->is_closing ? "closing"
+                    : h->is_done     ? "up"
+                                     : "handshake");
+    }
+}
+
+void net_print_stats(struct net *net, const char *unused, struct text *text)
+{
+    (void)unused;
+    struct download_stats stats;
+    uint32_t incoming = 0, outgoing = 0;
+
+    for (const struct peer *peer = net->peers; peer; peer = peer->next) {
+        incoming += peer->direction == PEER_INCOMING;
+        outgoing += peer->direction != PEER_INCOMING;
+    }
+    download_stats(net->download, &stats);
+    text_printf(text, "net.incoming %u\nnet.outgoing %u\nnet.received %llu\nnet.sent %llu\n",
+                incoming, outgoing, (unsigned long long)net->received_bytes,
+                (unsigned long long)net->sent_bytes);
+    text_printf(text, "net.served_blocks %llu\nnet.served_bytes %llu\nnet.known_addresses %u\n",
+                (unsigned long long)net->served_blocks, (unsigned long long)net->served_bytes,
+                net->seeds->count);
+    text_printf(text,
+                "net.download_lowest %d\nnet.download_wanted %u\nnet.download_asked "
+                "%u\nnet.download_arrived %u\n"
+                "net.stall_timeout_ms %llu\n",
+                stats.lowest, stats.wanted, stats.asked, stats.arrived,
+                (unsigned long long)stats.stall_timeout_ms);
+}
+
+void net_print_banned(struct net *net, const char *unused, struct text *text)
+{
+    (void)unused;
+    char addr[NETADDR_TEXT_SIZE];
+
+    banlist_sweep(net->bans, engine_now(net->engine));
+    for (uint32_t i = 0; i < net->bans->count; i++) {
+        netaddr_print_host(addr, &net->bans->bans[i].host);
+        text_printf(text, "%s until %lld\n", addr, (long long)net->bans->bans[i].until_s);
+    }
+}
+
+void net_connect(struct net *net, const char *addr, struct text *text)
+{
+    const char *why;
+
+    if (!net_add_manual(net, addr, &why))
+        text_printf(text, "error: %s\n", why);
+}
+
+void net_disconnect(struct net *net, const char *id, struct text *text)
+{
+    char *end;
+    unsigned long long number = strtoull(id, &end, 10);
+    struct peer *peer = *id && !*end ? net_find_peer(net, number) : NULL;
+
+    if (!peer) {
+        text_printf(text, "error: no such peer\n");
+        return;
+    }
+    if (peer->manual) { /* not called again */
+        struct manual *last = &net->manuals[--net->manual_count];
+        struct manual *gone = peer->manual;
+
+        peer->manual = NULL;
+        if (gone != last) {
+            *gone = *last;
+            if (gone->peer)
+                gone->peer->manual = gone;
+        }
+    }
+    peer_close(peer, "the operator wants it");
+}
+
+void net_ban(struct net *net, const char *addr_and_seconds, struct text *text)
+{
+    char word[NETADDR_TEXT_SIZE] = "";
+    long long seconds = BAN_DEFAULT_S;
+    struct netaddr addr;
+    int64_t now_s = engine_now(net->engine);
+
+    if (sscanf(addr_and_seconds, "%79s %lld", word, &seconds) < 1 ||
+        !netaddr_parse(&addr, word, 1) || seconds <= 0 || seconds > 100LL * 366 * 86400) {
+        text_printf(text, "error: usage: ban ADDR [SECONDS]\n");
+        return;
+    }
+    if (!banlist_ban(net->bans, &addr, now_s + seconds, now_s)) {
+        text_printf(text, "error: too many bans\n");
+        return;
+    }
+    for (struct peer *peer = net->peers; peer; peer = peer->next)
+        if (netaddr_same_host(&peer->addr, &addr))
+            peer_close(peer, "banned");
+}
+
+void net_unban(struct net *net, const char *addr, struct text *text)
+{
+    struct netaddr parsed;
+
+    if (!netaddr_parse(&parsed, addr, 1) || !banlist_unban(net->bans, &parsed))
+        text_printf(text, "error: not banned\n");
+}
