@@ -23,6 +23,7 @@ struct node {
     struct memory_plan memory;
     struct reactor *reactor;
     struct engine *engine;
+    char agent[64];            /* of our version messages */
     _Atomic(struct net *) net; /* the main thread writes, the ledger thread reads for its events */
     struct commands *commands;
     struct monitor *monitor;
@@ -339,11 +340,11 @@ static enum exit_code open_log(struct node *node)
 static enum exit_code open_net(struct node *node)
 {
     const struct options *options = node->options;
-    char agent[64], text[512];
+    char text[512];
     struct net_config config = {.engine = node->engine,
                                 .reactor = node->reactor,
                                 .directory = node->directory,
-                                .user_agent = agent,
+                                .user_agent = node->agent,
                                 .serve = options->serve.items,
                                 .serve_count = options->serve.count,
                                 .connect = options->connect.items,
@@ -357,7 +358,7 @@ static enum exit_code open_net(struct node *node)
                                 .log_context = node};
     struct net *net;
 
-    snprintf(agent, sizeof agent, "/Caesure:%s/", caesure_version);
+    snprintf(node->agent, sizeof node->agent, "/Caesure:%s/", caesure_version);
     if (net_open(&net, &config, text, sizeof text) < 0) {
         fprintf(stderr, "caesure: %s\n", text);
         return EXIT_LISTEN;
