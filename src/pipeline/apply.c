@@ -230,12 +230,24 @@ void failed_job(struct engine *engine, struct block_job *job)
     }
 }
 
+/* A block before it failed and is not judged yet: then this one's verdict hangs on that one's. */
+static bool hangs_on_failed(struct engine *engine, const struct header_node *node)
+{
+    const struct block_job *job;
+
+    while ((node = node->prev) && (job = node_work(engine, node)->job))
+        if (job->state == JOB_FAILED)
+            return true;
+    return false;
+}
+
 void checked_job(struct engine *engine, struct block_job *job)
 {
-    struct header_node *node = job->node;
-
     if (atomic_load_explicit(&job->is_dropped, memory_order_relaxed)) {
-        give_up(engine, job);
+        if (!header_is_invalid(job->node) && hangs_on_failed(engine, job->node))
+            job->state = JOB_FAILED; /* ends with the judgement, or when its branch goes */
+        else
+            give_up(engine, job);
         return;
     }
     if (job->read_error && job->read_error != -EBADMSG) {
@@ -249,7 +261,6 @@ void checked_job(struct engine *engine, struct block_job *job)
         world_set_user(job->world, NULL);
         world_drop(engine->ledger, job->world);
         job->world = NULL;
-        drop_descendants(engine, node);
         failed_job(engine, job);
         return;
     }

@@ -148,7 +148,8 @@ static void put_result(struct engine *engine, struct command *command, struct au
     uint8_t serialized[32], muhash[32];
     int64_t amount_sat;
 
-    qsort(audit->coins, audit->count, sizeof *audit->coins, by_outpoint);
+    if (audit->count)
+        qsort(audit->coins, audit->count, sizeof *audit->coins, by_outpoint);
     hash_coins(audit, serialized, muhash, &amount_sat);
     text_printf(text, "height %d\nhash ", audit->height);
     text_hash(text, audit->hash.bytes);
@@ -169,7 +170,8 @@ static void work_audit(struct engine *engine, struct command *command)
 {
     struct audit *audit = command->u.state;
 
-    qsort(audit->coins, audit->count, sizeof *audit->coins, by_pos);
+    if (audit->count)
+        qsort(audit->coins, audit->count, sizeof *audit->coins, by_pos);
     if (read_coins(engine, audit))
         put_result(engine, command, audit);
     else
