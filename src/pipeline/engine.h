@@ -9,6 +9,7 @@
 #define PIPELINE_ENGINE_H
 #include "base/text.h"
 #include "pipeline/pipeline.h"
+#include "store/writer.h"
 
 struct engine;
 
@@ -82,6 +83,8 @@ struct engine_snapshot {
     int32_t root_height;
 };
 void engine_snapshot(struct engine *engine, struct engine_snapshot *snapshot);
+void engine_disk_stats(struct engine *engine, struct writer_stats *writer,
+                       struct prevouts_stats *prevouts);
 
 /* A request to the ledger thread. The struct is the caller's and stays until done is called. */
 struct command {
