@@ -95,6 +95,8 @@ void mark_invalid(struct engine *engine, struct header_node *node, enum verdict 
     hash_to_hex(hash, node->hash.bytes);
     engine_log(engine, ENGINE_LOG_WARNING, "block %s (height %d) is invalid: %s", hash,
                node->height, verdict_text(verdict));
+    if (engine->config.events.invalid)
+        engine->config.events.invalid(engine->config.events.context, node, verdict);
     pthread_mutex_lock(&engine->tree_mutex);
     header_tree_mark_invalid(engine->tree, node, verdict);
     pthread_mutex_unlock(&engine->tree_mutex);
