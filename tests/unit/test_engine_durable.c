@@ -183,8 +183,6 @@ static void import_watched(struct watched *watched)
     char path[512];
 
     chain_path(&short_chain, path);
-    pthread_mutex_init(&watched->mutex, NULL);
-    pthread_cond_init(&watched->changed, NULL);
     ck_assert_int_eq(pthread_create(&watched->watchman, NULL, watch, watched), 0);
     (void)!rig_import(rig, path, &result);
     pthread_mutex_lock(&watched->mutex);
@@ -192,8 +190,6 @@ static void import_watched(struct watched *watched)
     pthread_cond_signal(&watched->changed);
     pthread_mutex_unlock(&watched->mutex);
     pthread_join(watched->watchman, NULL);
-    pthread_mutex_destroy(&watched->mutex);
-    pthread_cond_destroy(&watched->changed);
 }
 
 /* An import with checkpoints all the time on a simulated disk; it dies at change `crash` (0:
@@ -204,6 +200,8 @@ static uint64_t import_until(struct simdisk *sim, uint64_t crash)
 
     sim_rig_init(&watched.rig, sim);
     watched.rig.config.events = (struct engine_events){.failed = on_failed, .context = &watched};
+    pthread_mutex_init(&watched.mutex, NULL);
+    pthread_cond_init(&watched.changed, NULL);
     simdisk_crash_at(sim, crash);
     if (rig_open(&watched.rig) == ENGINE_OK) {
         import_watched(&watched);
@@ -211,6 +209,8 @@ static uint64_t import_until(struct simdisk *sim, uint64_t crash)
             free(rig_ask(&watched.rig, "checkpoint", NULL));
         (void)!rig_close(&watched.rig);
     }
+    pthread_mutex_destroy(&watched.mutex);
+    pthread_cond_destroy(&watched.changed);
     rig_clear(&watched.rig);
     return simdisk_changes(sim);
 }
