@@ -317,7 +317,8 @@ void fold_worlds(struct engine *engine)
     struct world *tip = node_work(engine, engine->tip)->world;
     struct world *world;
 
-    while (!engine->is_failed && checkpointer_has_room(engine->saving.checkpointer) &&
+    while (!engine->is_failed && !engine->audit_feed.is_pinned &&
+           checkpointer_has_room(engine->saving.checkpointer) &&
            (world = ledger_to_fold(engine->ledger, tip))) {
         struct header_node *node = world_node(world);
 

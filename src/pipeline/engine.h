@@ -47,6 +47,7 @@ struct engine_config {
     size_t resident_limit;  /* bytes of the last blocks that stay in memory */
     unsigned tag_bits;      /* 64; tests: 12 */
     unsigned uring_without;
+    uint32_t audit_part;    /* coins an audit has in memory at once; 0: 1 million */
     uint32_t replay_ms_max; /* a checkpoint is due when replay would take longer; 0: 60 s */
     /* Opens a disk on the directory: the ring, or in tests the simulated disk. depth: operations at
      * once. */
