@@ -234,6 +234,7 @@ void checked_job(struct engine *engine, struct block_job *job)
 
     if (atomic_load_explicit(&job->is_dropped, memory_order_relaxed)) {
         give_up(engine, job);
+        drop_descendants(engine, node); /* those that came since and waited for it */
         return;
     }
     if (job->read_error && job->read_error != -EBADMSG) {
