@@ -2,11 +2,12 @@
 #include "base/arena.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define WAYS_MAX 16
 
-static double cpu_ns(void)
+double slices_cpu_ns(void)
 {
     struct timespec t;
 
@@ -44,10 +45,10 @@ static struct quartiles quartiles_of(double *samples, size_t count)
 
 static double run_one(const struct slice_way *way)
 {
-    double start = cpu_ns();
+    double start = slices_cpu_ns();
 
     way->run(way->context);
-    return (cpu_ns() - start) / way->unit_count;
+    return (slices_cpu_ns() - start) / way->unit_count;
 }
 
 static void print_way(const char *bench, const char *unit, const char *name, struct quartiles q,
@@ -59,29 +60,39 @@ static void print_way(const char *bench, const char *unit, const char *name, str
            bench, name, unit, q.median, q.low, q.high, ratio, slice_count);
 }
 
+void slices_print(const char *bench, const char *unit, const struct slice_series *series,
+                  size_t series_count, size_t slice_count)
+{
+    double *sorted = xcalloc(slice_count, sizeof *sorted);
+
+    printf("%s: CPU ns a %s, %zu slices\n  %-34s %12s %12s %12s %8s\n", bench, unit, slice_count,
+           "", "quartile", "median", "quartile", "ratio");
+    for (size_t w = 0; w < series_count; w++) {
+        for (size_t i = 0; i < slice_count; i++)
+            sorted[i] = series[w].samples[i] / series[0].samples[i];
+        double ratio = quartiles_of(sorted, slice_count).median;
+        memcpy(sorted, series[w].samples, slice_count * sizeof *sorted);
+        print_way(bench, unit, series[w].name, quartiles_of(sorted, slice_count), ratio,
+                  slice_count);
+    }
+    free(sorted);
+}
+
 void slices_run(const char *bench, const char *unit, const struct slice_way *ways, size_t way_count,
                 size_t slice_count)
 {
-    double *samples[WAYS_MAX], *ratios[WAYS_MAX];
+    struct slice_series series[WAYS_MAX] = {0};
 
     assert(way_count > 0 && way_count <= WAYS_MAX && slice_count >= SLICES_MIN);
     for (size_t w = 0; w < way_count; w++) {
-        samples[w] = xcalloc(slice_count, sizeof **samples);
-        ratios[w] = xcalloc(slice_count, sizeof **ratios);
+        series[w] =
+            (struct slice_series){ways[w].name, xcalloc(slice_count, sizeof *series[w].samples)};
         ways[w].run(ways[w].context);
     }
-    for (size_t i = 0; i < slice_count; i++) {
-        for (size_t w = 0; w < way_count; w++) {
-            samples[w][i] = run_one(&ways[w]);
-            ratios[w][i] = samples[w][i] / samples[0][i];
-        }
-    }
-    printf("%s: CPU ns a %s, %zu slices\n  %-34s %12s %12s %12s %8s\n", bench, unit, slice_count,
-           "", "quartile", "median", "quartile", "ratio");
-    for (size_t w = 0; w < way_count; w++) {
-        print_way(bench, unit, ways[w].name, quartiles_of(samples[w], slice_count),
-                  quartiles_of(ratios[w], slice_count).median, slice_count);
-        free(samples[w]);
-        free(ratios[w]);
-    }
+    for (size_t i = 0; i < slice_count; i++)
+        for (size_t w = 0; w < way_count; w++)
+            series[w].samples[i] = run_one(&ways[w]);
+    slices_print(bench, unit, series, way_count, slice_count);
+    for (size_t w = 0; w < way_count; w++)
+        free(series[w].samples);
 }

@@ -19,4 +19,14 @@ struct slice_way {
  * 16 ways. */
 void slices_run(const char *bench, const char *unit, const struct slice_way *ways, size_t way_count,
                 size_t slice_count);
+
+/* For benches whose slices are not all the same work: what each way took, slice by slice. The
+ * ratios are those within a slice, to the first series. */
+struct slice_series {
+    const char *name;
+    double *samples; /* CPU ns a unit */
+};
+double slices_cpu_ns(void); /* of the process, so far */
+void slices_print(const char *bench, const char *unit, const struct slice_series *series,
+                  size_t series_count, size_t slice_count);
 #endif

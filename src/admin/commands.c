@@ -8,6 +8,7 @@
 struct commands {
     struct engine *engine;
     struct net *net;
+    struct log *log;
     void (*shutdown)(void *context);
     void *context;
     struct monitor_command *table;
@@ -98,12 +99,48 @@ static void run_net(void *context, const struct monitor_command *command,
     monitor_answer(request);
 }
 
+static void print_levels(const struct log *log, struct text *text)
+{
+    for (int i = 0; i < LOG_FACILITY_COUNT; i++)
+        text_printf(text, "%s %s\n", log_facility_name((enum log_facility)i),
+                    log_level_name(log_level_of(log, (enum log_facility)i)));
+}
+
+/* LEVEL is for all but the packets, which are many: they are asked for by name. */
+static void run_log(void *context, const struct monitor_command *command,
+                    struct monitor_request *request)
+{
+    const struct commands *commands = context;
+    char *name = request->argument, *blank = strchr(name, ' ');
+    char *level_name = blank ? blank + 1 + strspn(blank + 1, " ") : name;
+    enum log_facility facility = LOG_FACILITY_COUNT;
+    enum log_level level;
+
+    (void)command;
+    if (blank)
+        *blank = 0;
+    if (*name && !log_level_find(level_name, &level)) {
+        monitor_error(request, "there is no level '%s': error, warning, info or debug", level_name);
+        return;
+    }
+    if (blank && !log_facility_find(name, &facility)) {
+        monitor_error(request, "there is no facility '%s': log lists them", name);
+        return;
+    }
+    for (int i = 0; i < LOG_FACILITY_COUNT && *name; i++)
+        if (facility == LOG_FACILITY_COUNT ? i != LOG_FACILITY_PACKET : i == (int)facility)
+            log_set_level(commands->log, (enum log_facility)i, level);
+    print_levels(commands->log, &request->answer);
+    monitor_answer(request);
+}
+
 static const struct monitor_command own_commands[] = {
+    {"log", "[[FACILITY] LEVEL]", "what the log takes; changes that", run_log, NULL},
     {"version", "", "the version of this program", run_version, NULL},
     {"shutdown", "", "stops the node", run_shutdown, NULL},
 };
 
-struct commands *commands_new(struct engine *engine, struct net *net,
+struct commands *commands_new(struct engine *engine, struct net *net, struct log *log,
                               void (*shutdown)(void *context), void *context)
 {
     struct commands *commands = xcalloc(1, sizeof *commands);
@@ -112,6 +149,7 @@ struct commands *commands_new(struct engine *engine, struct net *net,
 
     commands->engine = engine;
     commands->net = net;
+    commands->log = log;
     commands->shutdown = shutdown;
     commands->context = context;
     commands->table = xcalloc(engine_count + ARRAY_COUNT(net_commands) + ARRAY_COUNT(own_commands),

@@ -84,23 +84,35 @@ void *arena_array(struct arena *arena, size_t count, size_t size)
     return arena_alloc(arena, total);
 }
 
-void arena_reset(struct arena *arena, size_t keep)
+static struct arena_chunk *free_chunks(struct arena_chunk *chunk)
 {
-    struct arena_chunk *kept =
-        arena->chunks && arena->chunks->capacity <= keep ? arena->chunks : NULL;
-    struct arena_chunk *chunk = kept ? kept->older : arena->chunks;
-
     while (chunk) {
         struct arena_chunk *older = chunk->older;
         free(chunk);
         chunk = older;
     }
-    size_t limit = arena->limit;
+    return NULL;
+}
+
+void arena_reset(struct arena *arena, size_t keep)
+{
+    struct arena_chunk *newest = arena->chunks;
+    size_t held = arena->held, limit = arena->limit;
+    bool has_several = newest && newest->older;
+
+    if (has_several && held <= keep)
+        newest = free_chunks(newest);
+    else if (newest)
+        newest->older = free_chunks(newest->older);
+    if (newest && newest->capacity > keep)
+        newest = free_chunks(newest);
     arena_init(arena, limit);
-    if (kept) {
-        kept->older = NULL;
-        arena->chunks = kept;
-        arena->capacity = arena->held = kept->capacity;
+    if (newest) {
+        arena->chunks = newest;
+        arena->capacity = arena->held = newest->capacity;
+    } else if (has_several && held <= keep) {
+        bool is_grown = grow(arena, held);
+        assert(is_grown); /* it has held as much before */
     }
 }
 

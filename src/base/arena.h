@@ -24,8 +24,8 @@ MUST_CHECK void *arena_alloc(struct arena *arena, size_t size);
 /* count × size, NULL on overflow too. */
 MUST_CHECK void *arena_array(struct arena *arena, size_t count, size_t size);
 
-/* Frees all that was taken. The newest chunk is kept for the next use if it is not over keep bytes.
- */
+/* Frees all that was taken. Of up to keep bytes as many are kept for the next use, as one chunk, so
+ * that an arena that is used again and again for about as much comes to allocate nothing. */
 void arena_reset(struct arena *arena, size_t keep);
 void arena_clear(struct arena *arena);
 

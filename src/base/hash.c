@@ -34,6 +34,10 @@ void sha256_once(uint8_t out[32], const void *data, size_t size)
 {
     struct sha256 ctx;
 
+    if (sha256_ni_available()) {
+        sha256_ni(out, (struct bytes){data, size}, false);
+        return;
+    }
     sha256_init(&ctx);
     sha256_update(&ctx, data, size);
     sha256_final(&ctx, out);
@@ -55,8 +59,29 @@ void sha256d_final(struct sha256 *ctx, uint8_t out[32])
 
 void sha256d_once(uint8_t out[32], const void *data, size_t size)
 {
+    if (sha256_ni_available()) {
+        sha256_ni(out, (struct bytes){data, size}, true);
+        return;
+    }
     sha256_once(out, data, size);
-    sha256_of_32(out, out);
+    sha256_once(out, out, 32);
+}
+
+void sha256d_two(uint8_t framed_out[32], const uint8_t first[4], struct bytes middle,
+                 const uint8_t last[4], uint8_t plain_out[32], struct bytes plain)
+{
+    struct sha256 ctx;
+
+    if (sha256_ni_available()) {
+        sha256d_ni_two(framed_out, first, middle, last, plain_out, plain);
+        return;
+    }
+    sha256_init(&ctx);
+    sha256_update(&ctx, first, 4);
+    sha256_update(&ctx, middle.data, middle.size);
+    sha256_update(&ctx, last, 4);
+    sha256d_final(&ctx, framed_out);
+    sha256d_once(plain_out, plain.data, plain.size);
 }
 
 void sha256d_64_many(uint8_t *out, const uint8_t *data, size_t count)

@@ -1,6 +1,6 @@
 /* hash.h - the hash functions of Bitcoin. Any thread; nothing is allocated. Digests are in wire
- * order. SHA256 runs on OpenSSL's Init/Update/Final; the many messages of exactly 64 and 80 bytes
- * on our own SHA-NI code where the processor has it. */
+ * order. SHA256 of what comes in pieces runs on OpenSSL's Init/Update/Final; of whole messages on
+ * our own SHA-NI code where the processor has it. */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
 #include "base/bytes.h"
@@ -15,6 +15,10 @@ void sha256_final(struct sha256 *ctx, uint8_t out[32]);
 
 void sha256_once(uint8_t out[32], const void *data, size_t size);
 void sha256d_once(uint8_t out[32], const void *data, size_t size);
+/* sha256d of first ‖ middle ‖ last, and of plain, both in one go (a transaction's txid and wtxid).
+ */
+void sha256d_two(uint8_t framed_out[32], const uint8_t first[4], struct bytes middle,
+                 const uint8_t last[4], uint8_t plain_out[32], struct bytes plain);
 /* sha256_final, and the SHA256 of that digest. */
 void sha256d_final(struct sha256 *ctx, uint8_t out[32]);
 /* sha256d of count messages of 64 bytes each that follow each other (pairs of a merkle tree).

@@ -76,10 +76,13 @@ bool log_is_on(const struct log *log, enum log_facility facility, enum log_level
                        .bytes = {(const uint8_t *)(data_), (size_)}})
 
 /* Gives a record if its level is wanted. Texts and bytes that would make it longer than
- * LOG_RECORD_MAX are cut; an item "cut" says by how much. log may be NULL: then nothing happens. */
+ * LOG_RECORD_MAX are cut; an item "cut" says by how much. log may be NULL: then nothing happens.
+ * What is not wanted is not evaluated. */
 #define log_event(log, facility, level, event, ...)                                                \
-    log_give(log, facility, level, event, (const struct log_item[]){__VA_ARGS__},                  \
-             sizeof((struct log_item[]){__VA_ARGS__}) / sizeof(struct log_item))
+    (log_is_on(log, facility, level)                                                               \
+         ? log_give(log, facility, level, event, (const struct log_item[]){__VA_ARGS__},           \
+                    sizeof((struct log_item[]){__VA_ARGS__}) / sizeof(struct log_item))            \
+         : (void)0)
 void log_give(struct log *log, enum log_facility facility, enum log_level level, const char *event,
               const struct log_item *items, size_t count);
 /* The event "line" with one item, "text". */

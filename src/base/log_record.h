@@ -23,7 +23,12 @@ const char *log_level_name(enum log_level level);
 /* False if there is no level of this name. */
 MUST_CHECK bool log_level_find(const char *name, enum log_level *level);
 
-enum log_kind { LOG_KIND_BOOLEAN = 1, LOG_KIND_INTEGER = 2, LOG_KIND_BYTES = 4, LOG_KIND_TEXT = 12 };
+enum log_kind {
+    LOG_KIND_BOOLEAN = 1,
+    LOG_KIND_INTEGER = 2,
+    LOG_KIND_BYTES = 4,
+    LOG_KIND_TEXT = 12
+};
 
 struct log_item {
     struct bytes name;

@@ -208,6 +208,128 @@ NI_ENTRY void sha256d_ni_80(uint8_t out[32], const uint8_t data[80])
     store(out, s);
 }
 
+/* A message cut into whole blocks. Where it begins and ends they are made up in buffers; what lies
+ * between is hashed where it is. */
+struct feed {
+    struct {
+        const uint8_t *data;
+        size_t count;
+    } runs[3];
+    unsigned run;
+    uint8_t head[64], tail[128];
+};
+
+/* first ‖ middle ‖ last: the outer ones have 4 bytes, or are NULL both. */
+static void feed_init(struct feed *feed, const uint8_t *first, struct bytes middle,
+                      const uint8_t *last)
+{
+    size_t frame = first ? 4 : 0;
+    bool has_head = frame && middle.size >= 64 - frame;
+    size_t taken = has_head ? 64 - frame : 0;
+    size_t count = frame && !has_head ? 0 : (middle.size - taken) / 64;
+    size_t rest = middle.size - taken - 64 * count;
+    size_t used = 0;
+
+    memset(feed->tail, 0, sizeof feed->tail);
+    if (has_head) {
+        memcpy(feed->head, first, frame);
+        memcpy(feed->head + frame, middle.data, taken);
+    } else if (frame) {
+        memcpy(feed->tail, first, frame);
+        used = frame;
+    }
+    if (rest > 0)
+        memcpy(feed->tail + used, middle.data + taken + 64 * count, rest);
+    used += rest;
+    if (frame)
+        memcpy(feed->tail + used, last, frame);
+    used += frame;
+    feed->tail[used] = 0x80;
+
+    size_t tail_count = used + 1 + 8 <= 64 ? 1 : 2;
+    uint64_t bits = __builtin_bswap64(8 * (uint64_t)(middle.size + 2 * frame));
+    memcpy(feed->tail + 64 * tail_count - 8, &bits, sizeof bits);
+    feed->runs[0].data = feed->head;
+    feed->runs[0].count = has_head;
+    feed->runs[1].data = count > 0 ? middle.data + taken : NULL;
+    feed->runs[1].count = count;
+    feed->runs[2].data = feed->tail;
+    feed->runs[2].count = tail_count;
+    feed->run = 0;
+}
+
+/* Blocks that follow each other, or 0 at the end. */
+static size_t feed_left(struct feed *feed)
+{
+    while (feed->run < 3 && feed->runs[feed->run].count == 0)
+        feed->run++;
+    return feed->run < 3 ? feed->runs[feed->run].count : 0;
+}
+
+/* Takes count blocks, no more than feed_left. */
+static const uint8_t *feed_take(struct feed *feed, size_t count)
+{
+    const uint8_t *data = feed->runs[feed->run].data;
+
+    feed->runs[feed->run].data += 64 * count;
+    feed->runs[feed->run].count -= count;
+    return data;
+}
+
+NI void absorb(struct state *s, struct feed *feed)
+{
+    for (size_t count; (count = feed_left(feed)) > 0;) {
+        const uint8_t *data = feed_take(feed, count);
+
+        for (; count > 0; count--, data += 64) {
+            __m128i w[1][4];
+
+            load_block(w[0], data);
+            compress(s, w, 1);
+        }
+    }
+}
+
+NI_ENTRY void sha256_ni(uint8_t out[32], struct bytes data, bool is_double)
+{
+    struct state s = start();
+    struct feed feed;
+
+    feed_init(&feed, NULL, data, NULL);
+    absorb(&s, &feed);
+    if (is_double)
+        hash_digests(&s, 1);
+    store(out, s);
+}
+
+NI_ENTRY void sha256d_ni_two(uint8_t framed_out[32], const uint8_t first[4], struct bytes middle,
+                             const uint8_t last[4], uint8_t plain_out[32], struct bytes plain)
+{
+    struct state s[LANES_MAX] = {start(), start()};
+    struct feed feeds[LANES_MAX];
+    size_t a, b;
+
+    feed_init(&feeds[0], first, middle, last);
+    feed_init(&feeds[1], NULL, plain, NULL);
+    while ((a = feed_left(&feeds[0])) > 0 && (b = feed_left(&feeds[1])) > 0) {
+        size_t count = a < b ? a : b;
+        const uint8_t *data[LANES_MAX] = {feed_take(&feeds[0], count), feed_take(&feeds[1], count)};
+
+        for (size_t i = 0; i < count; i++) {
+            __m128i w[LANES_MAX][4];
+
+            load_block(w[0], data[0] + 64 * i);
+            load_block(w[1], data[1] + 64 * i);
+            compress(s, w, LANES_MAX);
+        }
+    }
+    absorb(&s[0], &feeds[0]);
+    absorb(&s[1], &feeds[1]);
+    hash_digests(s, LANES_MAX);
+    store(framed_out, s[0]);
+    store(plain_out, s[1]);
+}
+
 #else
 
 bool sha256_ni_available(void)
@@ -230,6 +352,19 @@ void sha256d_ni_64_many(uint8_t *out, const uint8_t *data, size_t count)
 void sha256d_ni_80(uint8_t out[32], const uint8_t data[80])
 {
     (void)out, (void)data;
+    assert(false);
+}
+
+void sha256_ni(uint8_t out[32], struct bytes data, bool is_double)
+{
+    (void)out, (void)data, (void)is_double;
+    assert(false);
+}
+
+void sha256d_ni_two(uint8_t framed_out[32], const uint8_t first[4], struct bytes middle,
+                    const uint8_t last[4], uint8_t plain_out[32], struct bytes plain)
+{
+    (void)framed_out, (void)first, (void)middle, (void)last, (void)plain_out, (void)plain;
     assert(false);
 }
 #endif

@@ -118,19 +118,13 @@ bool tx_parse(struct tx *tx, struct bytes data, struct arena *arena)
 
 void tx_hash(struct tx *tx)
 {
-    sha256d_once(tx->wtxid.bytes, tx->raw.data, tx->raw.size);
-    if (!tx->has_witness) {
+    if (tx->has_witness) {
+        sha256d_two(tx->txid.bytes, tx->raw.data, tx->body, tx->raw.data + tx->raw.size - 4,
+                    tx->wtxid.bytes, tx->raw);
+    } else {
+        sha256d_once(tx->wtxid.bytes, tx->raw.data, tx->raw.size);
         memcpy(&tx->txid, &tx->wtxid, sizeof tx->txid);
-        return;
     }
-
-    struct sha256 ctx;
-
-    sha256_init(&ctx);
-    sha256_update(&ctx, tx->raw.data, 4);
-    sha256_update(&ctx, tx->body.data, tx->body.size);
-    sha256_update(&ctx, tx->raw.data + tx->raw.size - 4, 4);
-    sha256d_final(&ctx, tx->txid.bytes);
 }
 
 void tx_write_stripped(uint8_t *out, const struct tx *tx)

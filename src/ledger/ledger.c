@@ -240,15 +240,14 @@ struct ledger_stats ledger_stats(const struct ledger *ledger)
         .side_coins = root->side_count,
         .index_bytes = index_memory(&root->index),
         .recent_events = ledger->recent.count,
-        .recent_bytes =
-            recent_memory(&ledger->recent) + ledger->config.world_slots * sizeof *ledger->worlds,
+        .recent_bytes = recent_memory(&ledger->recent) +
+                        ledger->recent.count * sizeof(struct event) +
+                        ledger->config.world_slots * sizeof *ledger->worlds,
         .growths = root->index.growths,
         .tag_reads = root->tag_reads,
         .worlds = ledger->world_count,
         .world_slots = ledger->config.world_slots,
     };
 
-    for (uint32_t s = 0; s < ledger->config.world_slots; s++)
-        stats.recent_bytes += ledger->worlds[s].event_count * sizeof(struct event);
     return stats;
 }

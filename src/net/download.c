@@ -6,6 +6,7 @@
 #define ASKERS_MAX          2
 #define REFUSERS_MAX        8
 #define SECOND_ASK_MS       1000 /* the lowest block is asked of a second peer when it is this late */
+#define LATE_MS             10000 /* so long a peer that was late is not asked for more, unless it delivers */
 #define RECENT_MS           1000.0 /* what "lately" means for a peer's deliveries */
 #define STALL_MIN_MS        2000
 #define STALL_MAX_MS        64000
@@ -296,11 +297,15 @@ struct header_node *download_next(struct download *d, struct download_peer *peer
     struct slot *lowest = lowest_missing(d);
     bool is_all_asked = true;
 
-    if (!lowest || peer->in_flight >= download_quota(d, peer, now_ms))
+    if (!lowest || peer->in_flight >= download_quota(d, peer, now_ms) ||
+        now_ms < peer->late_until_ms)
         return NULL;
     *is_lowest = true;
     if (is_late(lowest, now_ms) && asker_index(lowest, peer) == ASKERS_MAX &&
         asker_index(lowest, NULL) < ASKERS_MAX && peer_has(peer, lowest)) {
+        for (uint32_t i = 0; i < ASKERS_MAX; i++)
+            if (lowest->askers[i])
+                lowest->askers[i]->late_until_ms = now_ms + LATE_MS;
         slot_ask(d, lowest, peer, now_ms);
         return lowest->node;
     }
@@ -351,6 +356,7 @@ enum download_arrival download_arrived(struct download *d, struct download_peer 
     struct slot *slot = slot_find_hash(d, hash);
 
     *node = slot ? slot->node : NULL;
+    peer->late_until_ms = 0;
     if (!slot || asker_index(slot, peer) == ASKERS_MAX)
         return DOWNLOAD_NOT_ASKED;
     slot_drop_asker(slot, peer);

@@ -38,7 +38,8 @@ struct download_peer {
     double recent;                 /* blocks delivered lately */
     uint64_t recent_ms;            /* when that was worked out */
     uint64_t downloading_since_ms; /* of the oldest block in flight, or the last delivery */
-    uint64_t stalling_since_ms;    /* 0: not */
+    uint64_t late_until_ms; /* it is asked for nothing new: another had to be asked in its stead */
+    uint64_t stalling_since_ms; /* 0: not */
 };
 
 struct download *download_new(const struct download_config *config);

@@ -3,6 +3,7 @@
  * come from any. */
 #ifndef NET_NET_H
 #define NET_NET_H
+#include "base/log.h"
 #include "base/text.h"
 #include "io/reactor.h"
 #include "pipeline/engine.h"
@@ -19,6 +20,7 @@ struct net_config {
     uint32_t outgoing_max, incoming_max;
     bool is_v1only, is_packet;
     uint64_t upload_max; /* bytes of blocks older than a week, a day; 0: no limit */
+    struct log *packets; /* takes every message; NULL: none */
     void (*log)(void *context, enum engine_log_level level, const char *line);
     void *log_context;
 };

@@ -149,6 +149,9 @@ struct peer *peer_adopt(struct net *net, int fd);
 struct peer *peer_call(struct net *net, const struct netaddr *addr, enum peer_direction direction,
                        bool is_v1);
 void peer_send(struct peer *peer, enum message_type type, struct bytes payload);
+/* arrow: "<-" sent, "->" received. */
+void peer_log_packet(struct peer *peer, const char *arrow, enum message_type type,
+                     struct bytes payload);
 __attribute__((format(printf, 2, 3))) void peer_close(struct peer *peer, const char *format, ...);
 /* For what the peer did: an operator's own is only told of, a local one only disconnected. */
 void peer_punish(struct peer *peer, const char *why);

@@ -73,11 +73,17 @@ static void send_bytes(struct peer *peer, struct bytes data)
     peer->sent_ms = net_now_ms(peer->net);
 }
 
-static void packet_log(struct peer *peer, const char *arrow, enum message_type type, size_t size)
+void peer_log_packet(struct peer *peer, const char *arrow, enum message_type type,
+                     struct bytes payload)
 {
     if (peer->net->config.is_packet)
         net_log(peer->net, ENGINE_LOG_INFO, "peer %llu %s %s %zu", (unsigned long long)peer->id,
-                arrow, message_type_name(type), size);
+                arrow, message_type_name(type), payload.size);
+    log_event(peer->net->config.packets, LOG_FACILITY_PACKET, LOG_LEVEL_DEBUG, "packet",
+              LOG_INTEGER("peer", peer->id),
+              LOG_TEXT("direction", arrow[0] == '<' ? "send" : "recv"),
+              LOG_TEXT("command", message_type_name(type)), LOG_INTEGER("size", payload.size),
+              LOG_BYTES("payload", payload.data, payload.size));
 }
 
 void peer_send(struct peer *peer, enum message_type type, struct bytes payload)
@@ -87,7 +93,7 @@ void peer_send(struct peer *peer, enum message_type type, struct bytes payload)
     size_t size = transport_frame_size(peer->transport, type, payload.size);
     uint8_t *frame = xmalloc(size);
 
-    packet_log(peer, "<-", type, payload.size);
+    peer_log_packet(peer, "<-", type, payload);
     transport_frame(peer->transport, type, payload, frame);
     send_bytes(peer, (struct bytes){frame, size});
     free(frame);
@@ -355,7 +361,7 @@ static void nonces_collect(struct net *net, struct handshake *handshake)
 
 static void dispatch(struct peer *peer, enum message_type type, struct bytes payload)
 {
-    packet_log(peer, "->", type, payload.size);
+    peer_log_packet(peer, "->", type, payload);
     if (type == MESSAGE_VERSION)
         nonces_collect(peer->net, &peer->handshake);
     switch (handshake_receive(&peer->handshake, type, payload)) {
@@ -407,7 +413,7 @@ static bool small_block_in(struct peer *peer, struct bytes payload)
 /* False when the peer is to be held up. */
 static bool block_in(struct peer *peer, struct bytes payload)
 {
-    packet_log(peer, "->", MESSAGE_BLOCK, payload.size);
+    peer_log_packet(peer, "->", MESSAGE_BLOCK, payload);
     if (payload.size < HEADER_SIZE || small_block_in(peer, payload))
         return true;
     peer->wanted_size = payload.size;
@@ -438,7 +444,8 @@ static void large_done(struct peer *peer, const struct transport_message *messag
     if (verdict == TRANSPORT_CLOSE)
         peer_close(peer, "packet not authentic");
     if (job && verdict == TRANSPORT_GOOD)
-        packet_log(peer, "->", MESSAGE_BLOCK, message->payload.size);
+        peer_log_packet(peer, "->", MESSAGE_BLOCK,
+                        (struct bytes){job->buffer, message->payload.size});
     if (job && verdict == TRANSPORT_GOOD)
         blocks_received(peer, job);
     else if (job)

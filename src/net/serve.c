@@ -301,6 +301,7 @@ static void send_block(struct peer *peer, struct serve_work *work)
     struct bytes block = {work->block, work->size};
     bool is_sent;
 
+    peer_log_packet(peer, "<-", MESSAGE_BLOCK, block);
     le32_write(checksum, work->checksum);
     transport_seal(peer->transport, MESSAGE_BLOCK, work->size, &seal);
     if (seal.is_v2) {

@@ -1,11 +1,11 @@
 #include "node/node.h"
 
 #include "admin/commands.h"
-#include "admin/progress.h"
 #include "base/clock.h"
 #include "base/version.h"
 #include "net/net.h"
 #include "node/memory.h"
+#include "node/node_log.h"
 #include "pipeline/import.h"
 #include <pthread.h>
 #include <signal.h>
@@ -23,10 +23,11 @@ struct node {
     struct memory_plan memory;
     struct reactor *reactor;
     struct engine *engine;
+    char agent[64];            /* of our version messages */
     _Atomic(struct net *) net; /* the main thread writes, the ledger thread reads for its events */
     struct commands *commands;
     struct monitor *monitor;
-    struct progress_display *display; /* NULL before and after */
+    struct node_log log;
 
     struct reactor_message tip_message, failed_message, import_message;
     struct import_progress import_progress;
@@ -46,27 +47,23 @@ static struct node *node_of(void *member, size_t offset)
     return (struct node *)((char *)member - offset);
 }
 
-static void print_line(struct node *node, const char *line)
-{
-    if (node->display)
-        progress_print(node->display, line);
-    else
-        fprintf(stderr, "%s\n", line);
-}
-
 static void log_line(void *context, enum engine_log_level level, const char *line)
 {
     struct node *node = context;
-    char text[640];
 
-    if (level == ENGINE_LOG_DEBUG && !node->options->is_verbose)
-        return;
-    snprintf(text, sizeof text, "%s%s",
-             level == ENGINE_LOG_ERROR     ? "error: "
-             : level == ENGINE_LOG_WARNING ? "warning: "
-                                           : "",
-             line);
-    print_line(node, text);
+    node_log_line(&node->log, LOG_FACILITY_CHAIN, level, line);
+}
+
+static void log_net_line(void *context, enum engine_log_level level, const char *line)
+{
+    struct node *node = context;
+
+    node_log_line(&node->log, LOG_FACILITY_NET, level, line);
+}
+
+static void print_line(struct node *node, enum engine_log_level level, const char *line)
+{
+    node_log_line(&node->log, LOG_FACILITY_NODE, level, line);
 }
 
 static enum exit_code code_of(enum engine_error error)
@@ -105,9 +102,18 @@ static void engine_tip(void *context, struct header_node *tip)
     struct node *node = context;
     struct net *net = atomic_load(&node->net);
 
+    if (tip)
+        node_log_tip(&node->log, tip);
     if (net && tip)
         net_notify_tip(net, tip);
     reactor_post(node->reactor, &node->tip_message);
+}
+
+static void engine_invalid(void *context, const struct header_node *block, enum verdict verdict)
+{
+    struct node *node = context;
+
+    node_log_invalid(&node->log, block, verdict);
 }
 
 static void engine_headers(void *context, struct header_node *best)
@@ -162,15 +168,13 @@ static void print_import(struct node *node)
              (unsigned long long)result->accepted, (unsigned long long)result->duplicate,
              (unsigned long long)result->refused, (unsigned long long)result->unjudged,
              (unsigned long long)result->unconnected);
-    print_line(node, line);
+    print_line(node, ENGINE_LOG_INFO, line);
     if (result->first_refused[0]) {
         snprintf(line, sizeof line, "import: first refused: %s", result->first_refused);
-        print_line(node, line);
+        print_line(node, ENGINE_LOG_INFO, line);
     }
-    if (node->import_text[0]) {
-        snprintf(line, sizeof line, "error: %s", node->import_text);
-        print_line(node, line);
-    }
+    if (node->import_text[0])
+        print_line(node, ENGINE_LOG_ERROR, node->import_text);
 }
 
 static void on_imported(struct reactor_message *message)
@@ -203,10 +207,13 @@ static void on_signal(void *context, int number)
 {
     struct node *node = context;
 
-    (void)number;
+    if (number == SIGHUP) {
+        log_reopen(node->log.log);
+        return;
+    }
     if (atomic_exchange(&node->is_stopping, true))
         _exit(EXIT_STOPPED); /* the second one: whatever is on the disk is good as it is */
-    print_line(node, "stopping");
+    print_line(node, ENGINE_LOG_INFO, "stopping");
     if (node->options->import && node->options->exit_when_synced && node->code == EXIT_DONE)
         node->code = EXIT_STOPPED;
     end(node);
@@ -243,6 +250,7 @@ static void block_signals(sigset_t *set)
     sigemptyset(set);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGTERM);
+    sigaddset(set, SIGHUP); /* the log's files are opened anew */
     pthread_sigmask(SIG_BLOCK, set, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -283,6 +291,7 @@ static enum exit_code open_engine(struct node *node)
                                    .events = {.log = log_line,
                                               .tip = engine_tip,
                                               .headers = engine_headers,
+                                              .invalid = engine_invalid,
                                               .failed = engine_failed,
                                               .context = node},
                                    .worker_count =
@@ -322,14 +331,20 @@ static enum exit_code open_reactor(struct node *node, const sigset_t *signals)
     return EXIT_DONE;
 }
 
+/* The directory is locked: nobody else writes there. */
+static enum exit_code open_log(struct node *node)
+{
+    return node_log_open(&node->log, node->options, node->directory) ? EXIT_DONE : EXIT_DIRECTORY;
+}
+
 static enum exit_code open_net(struct node *node)
 {
     const struct options *options = node->options;
-    char agent[64], text[512];
+    char text[512];
     struct net_config config = {.engine = node->engine,
                                 .reactor = node->reactor,
                                 .directory = node->directory,
-                                .user_agent = agent,
+                                .user_agent = node->agent,
                                 .serve = options->serve.items,
                                 .serve_count = options->serve.count,
                                 .connect = options->connect.items,
@@ -338,11 +353,12 @@ static enum exit_code open_net(struct node *node)
                                 .incoming_max = (uint32_t)options->incoming,
                                 .is_v1only = options->is_v1only,
                                 .is_packet = options->is_verbose,
-                                .log = log_line,
+                                .packets = options->is_packet ? node->log.log : NULL,
+                                .log = log_net_line,
                                 .log_context = node};
     struct net *net;
 
-    snprintf(agent, sizeof agent, "/Caesure:%s/", caesure_version);
+    snprintf(node->agent, sizeof node->agent, "/Caesure:%s/", caesure_version);
     if (net_open(&net, &config, text, sizeof text) < 0) {
         fprintf(stderr, "caesure: %s\n", text);
         return EXIT_LISTEN;
@@ -357,7 +373,8 @@ static enum exit_code open_monitor(struct node *node)
 
     if (!node->options->monitor)
         return EXIT_DONE;
-    node->commands = commands_new(node->engine, atomic_load(&node->net), on_shutdown, node);
+    node->commands =
+        commands_new(node->engine, atomic_load(&node->net), node->log.log, on_shutdown, node);
     commands_fill(node->commands, &options);
     int error = monitor_open(&node->monitor, node->reactor, &options);
     if (error == 0)
@@ -376,7 +393,7 @@ static void run(struct node *node)
     bool has_import = node->options->import != NULL;
 
     if (has_import || isatty(STDERR_FILENO))
-        node->display = progress_start(node->reactor, stderr, take_sample, node);
+        atomic_store(&node->log.display, progress_start(node->reactor, stderr, take_sample, node));
     if (has_import) {
         int error = pthread_create(&node->import_thread, NULL, import_main, node);
         assert(error == 0);
@@ -399,9 +416,9 @@ static void stop(struct node *node)
     engine_stop(node->engine);
     if (node->has_import_thread)
         pthread_join(node->import_thread, NULL);
-    if (node->display)
-        progress_end(node->display);
-    node->display = NULL;
+    struct progress_display *display = atomic_exchange(&node->log.display, NULL);
+    if (display)
+        progress_end(display);
     enum engine_error error = engine_close(node->engine, text, sizeof text);
     if (error != ENGINE_OK && node->code == EXIT_DONE) {
         fprintf(stderr, "caesure: %s\n", text);
@@ -426,11 +443,17 @@ enum exit_code node_run(const struct options *options)
     node.directory = options_directory(options);
     block_signals(&signals);
     raise_descriptors();
+    node_log_init(&node.log, options);
+    log_event(node.log.log, LOG_FACILITY_NODE, LOG_LEVEL_INFO, "start",
+              LOG_TEXT("version", caesure_version), LOG_TEXT("network", node.params.name),
+              LOG_INTEGER("pid", getpid()));
     node.code = plan_memory(&node) ? open_reactor(&node, &signals) : EXIT_MEMORY;
     if (node.code == EXIT_DONE)
         node.code = open_engine(&node);
     if (node.code == EXIT_DONE) {
-        node.code = open_net(&node);
+        node.code = open_log(&node);
+        if (node.code == EXIT_DONE)
+            node.code = open_net(&node);
         if (node.code == EXIT_DONE)
             node.code = open_monitor(&node);
         if (node.code != EXIT_DONE)
@@ -440,6 +463,9 @@ enum exit_code node_run(const struct options *options)
     }
     if (node.reactor)
         reactor_free(node.reactor);
+    log_event(node.log.log, LOG_FACILITY_NODE, LOG_LEVEL_INFO, "stop",
+              LOG_INTEGER("code", node.code));
+    node_log_close(&node.log);
     free(node.directory);
     return node.code;
 }

@@ -81,13 +81,13 @@ static const struct option table[] = {
     {OPTION(0, "max-upload", "BYTES", SIZE, max_upload, "blocks served a day, such as 20G (no limit)"), NETWORK},
     {OPTION('r', "relay", NULL, FLAG, is_relay, "relay transactions"), .later = "transaction relay"},
     {OPTION('v', "verbose", NULL, FLAG, is_verbose, "show the packet flow")},
-    {OPTION(0, "packet", NULL, FLAG, is_packet, "log all packets"), .later = "the log"},
+    {OPTION(0, "packet", NULL, FLAG, is_packet, "log all packets")},
 
     {.help = "Service"},
     {OPTION('a', "webui", NULL, FLAG, is_webui, "the web page"), .later = "the web page"},
     {OPTION('u', "user", "USER:PASS", TEXT, user, "who may see the web page"), .later = "the web page"},
     {OPTION(0, "metrics", "ADDR:PORT", TEXT, metrics, "figures for Prometheus"), .later = "the service"},
-    {OPTION(0, "logfile", "PATH", TEXT, logfile, "log as text"), .later = "the log"},
+    {OPTION(0, "logfile", "PATH", TEXT, logfile, "log as text, too")},
     {OPTION(0, "daemon", NULL, FLAG, is_daemon, "run detached"), .later = "the service"},
     {OPTION(0, "pidfile", "PATH", TEXT, pidfile, "write the process id there"), .later = "the service"},
 };

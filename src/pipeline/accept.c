@@ -163,13 +163,11 @@ static bool store_block(struct engine *engine, struct block_job *job)
     if (!is_repair && !block_table_append(engine->table, job->pos, (uint32_t)job->size, node))
         return false;
 
-    uint8_t digest[32];
-    sha256d_once(digest, job->raw.data, job->raw.size);
     pthread_mutex_lock(&engine->tree_mutex);
     node->pos = job->pos;
     node->size = (uint32_t)job->size;
     node->tx_count = job->block.tx_count;
-    memcpy(&node->checksum, digest, sizeof node->checksum);
+    node->checksum = job->checksum;
     node->status |= HEADER_HAS_BLOCK;
     pthread_mutex_unlock(&engine->tree_mutex);
     if (!is_repair)

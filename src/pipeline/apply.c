@@ -95,6 +95,8 @@ void mark_invalid(struct engine *engine, struct header_node *node, enum verdict 
     hash_to_hex(hash, node->hash.bytes);
     engine_log(engine, ENGINE_LOG_WARNING, "block %s (height %d) is invalid: %s", hash,
                node->height, verdict_text(verdict));
+    if (engine->config.events.invalid)
+        engine->config.events.invalid(engine->config.events.context, node, verdict);
     pthread_mutex_lock(&engine->tree_mutex);
     header_tree_mark_invalid(engine->tree, node, verdict);
     pthread_mutex_unlock(&engine->tree_mutex);
@@ -279,6 +281,26 @@ static void drop_stale_forks(struct engine *engine, struct header_node *old,
         }
 }
 
+/* The root becomes world, its child. False: the node must stop. */
+static bool fold(struct engine *engine, struct world *world)
+{
+    struct header_node *node = world_node(world);
+    uint32_t count = world_undo_count(world);
+    uint64_t *words = xmalloc(count * sizeof *words);
+    uint64_t begun_us = clock_monotonic_us();
+
+    node_work(engine, node->prev)->world = NULL;
+    int error = ledger_fold(engine->ledger, world, words);
+    if (error < 0) {
+        free(words);
+        engine_fail(engine, error == -EBADMSG ? ENGINE_CORRUPT : ENGINE_DISK,
+                    "folding block %d failed: %s", node->height, strerror(-error));
+        return false;
+    }
+    save_folded(engine, node, words, count, clock_monotonic_us() - begun_us);
+    return true;
+}
+
 /* The root moves along the verified chain to the tip, never past a block that is not durable. */
 void fold_worlds(struct engine *engine)
 {
@@ -288,7 +310,6 @@ void fold_worlds(struct engine *engine)
     while (!engine->is_failed && checkpointer_has_room(engine->saving.checkpointer) &&
            (world = ledger_to_fold(engine->ledger, tip))) {
         struct header_node *node = world_node(world);
-        struct header_node *old = world_node(ledger_root(engine->ledger));
 
         if (node->pos + node->size > engine->synced_end) {
             if (engine->tip->height - node->height > engine->config.horizon + UNSYNCED_MAX &&
@@ -298,18 +319,16 @@ void fold_worlds(struct engine *engine)
             }
             return;
         }
-        uint32_t count = world_undo_count(world);
-        uint64_t *words = xmalloc(count * sizeof *words);
-        uint64_t begun_us = clock_monotonic_us();
-        node_work(engine, old)->world = NULL;
-        int error = ledger_fold(engine->ledger, world, words);
-        if (error < 0) {
-            free(words);
-            engine_fail(engine, error == -EBADMSG ? ENGINE_CORRUPT : ENGINE_DISK,
-                        "folding block %d failed: %s", node->height, strerror(-error));
-            return;
-        }
-        save_folded(engine, node, words, count, clock_monotonic_us() - begun_us);
-        drop_stale_forks(engine, old, node);
+        if (fold(engine, world))
+            drop_stale_forks(engine, node->prev, node);
     }
+}
+
+void fold_rest(struct engine *engine)
+{
+    struct world *tip = node_work(engine, engine->tip)->world;
+    struct world *world;
+
+    while (!engine->is_failed && (world = ledger_to_fold(engine->ledger, tip)))
+        (void)fold(engine, world);
 }

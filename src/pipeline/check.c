@@ -3,6 +3,8 @@
  * is not in memory is read by the disk thread in between, so that nothing here waits. */
 #include "pipeline/pipeline.h"
 
+#define AHEAD 16 /* inputs whose TxOuts are on their way to the processor */
+
 /* The coin must be the one the ledger meant: an equal tag is not enough. */
 static bool coin_matches(const struct pipeline *pipeline, const struct coin_ref *ref,
                          const struct outpoint *outpoint, struct bytes txout)
@@ -23,17 +25,46 @@ static bool copy_script(struct arena *arena, struct tx_output *out, const struct
     return true;
 }
 
+/* Where an input's TxOut is: in which block, and that one's bytes if they are in memory. */
+struct place {
+    const struct block_entry *entry;
+    const uint8_t *resident;
+};
+
+static bool is_own(const struct block_job *job, const struct coin_ref *ref)
+{
+    return ref->pos >= job->pos && ref->pos - job->pos < job->raw.size;
+}
+
+/* Finds it and brings it near: outputs are spent anywhere in the last blocks, and a worker would
+ * wait for each of them. */
+static struct place find_place(const struct pipeline *pipeline, const struct block_job *job,
+                               uint32_t i)
+{
+    const struct coin_ref *ref = &job->refs[i];
+    struct place place = {0};
+
+    if (is_own(job, ref) || !(place.entry = block_table_find(pipeline->table, ref->pos)))
+        return place;
+    place.resident = atomic_load_explicit(&pipeline->work[place.entry->node->index].resident,
+                                          memory_order_acquire);
+    if (place.resident)
+        __builtin_prefetch(place.resident + (ref->pos - place.entry->pos));
+    return place;
+}
+
 /* Input i spends the TxOut at ref. 1: it is there now, 0: it has to be read, -1: it is not what it
  * should be. */
 static int gather_one(struct pipeline *pipeline, struct block_job *job, uint32_t i,
-                      const struct tx *tx, const struct tx_input *input)
+                      struct place place, const struct tx *tx, const struct tx_input *input)
 {
+    const struct block_entry *entry = place.entry;
     const struct coin_ref *ref = &job->refs[i];
     struct coin_origin *origin = &job->origins[i];
     struct txout txout;
 
     origin->is_coinbase = ref->is_coinbase;
-    if (ref->pos >= job->pos && ref->pos - job->pos < job->raw.size) {
+    if (is_own(job, ref)) {
         origin->height = job->node->height;
         origin->time = job->node->prev->median_time_past;
         if (txout_parse(&txout, bytes_sub(job->raw, ref->pos - job->pos, SIZE_MAX)) != TXOUT_OK)
@@ -42,19 +73,16 @@ static int gather_one(struct pipeline *pipeline, struct block_job *job, uint32_t
                                               .script_pubkey = txout.script_pubkey};
         return 1;
     }
-    const struct block_entry *entry = block_table_find(pipeline->table, ref->pos);
     if (!entry || !entry->node->prev)
         return -1;
     origin->height = entry->node->height;
     if (tx_input_needs_coin_time(tx, input))
         origin->time = entry->node->prev->median_time_past;
 
-    const uint8_t *resident =
-        atomic_load_explicit(&work_of(pipeline, entry->node)->resident, memory_order_acquire);
-    if (!resident)
+    if (!place.resident)
         return 0;
     struct bytes rest =
-        bytes_sub((struct bytes){resident, entry->size}, ref->pos - entry->pos, SIZE_MAX);
+        bytes_sub((struct bytes){place.resident, entry->size}, ref->pos - entry->pos, SIZE_MAX);
     if (txout_parse(&txout, rest) != TXOUT_OK ||
         !coin_matches(pipeline, ref, &input->prevout, txout.raw))
         return -1;
@@ -67,6 +95,7 @@ static bool gather(struct pipeline *pipeline, struct block_job *job)
 {
     const struct block *block = &job->block;
     uint32_t input_count = block->input_count - block->txs[0].input_count;
+    struct place places[AHEAD]; /* of input i: i % AHEAD */
     uint32_t i = 0;
 
     job->prevouts = arena_array(&job->arena, input_count, sizeof *job->prevouts);
@@ -75,11 +104,17 @@ static bool gather(struct pipeline *pipeline, struct block_job *job)
     if (!job->prevouts || !job->origins)
         return false;
     memset(job->origins, 0, input_count * sizeof *job->origins);
+    for (uint32_t k = 0; k < AHEAD && k < input_count; k++)
+        places[k] = find_place(pipeline, job, k);
     for (uint32_t t = 1; t < block->tx_count; t++) {
         const struct tx *tx = &block->txs[t];
 
         for (uint32_t k = 0; k < tx->input_count; k++, i++) {
-            int result = gather_one(pipeline, job, i, tx, &tx->inputs[k]);
+            struct place place = places[i % AHEAD];
+
+            if (i + AHEAD < input_count)
+                places[i % AHEAD] = find_place(pipeline, job, i + AHEAD);
+            int result = gather_one(pipeline, job, i, place, tx, &tx->inputs[k]);
 
             if (result < 0)
                 return false;

@@ -30,6 +30,7 @@ struct engine_events {
     void (*log)(void *context, enum engine_log_level level, const char *line);
     void (*tip)(void *context, struct header_node *tip);      /* a new best verified block */
     void (*headers)(void *context, struct header_node *best); /* the best header changed */
+    void (*invalid)(void *context, const struct header_node *node, enum verdict verdict);
     void (*failed)(void *context, enum engine_error error,
                    const char *text); /* the node must stop */
     void *context;

@@ -152,6 +152,8 @@ void checked_job(struct engine *engine, struct block_job *job);
 void appended_job(struct engine *engine, struct block_job *job);
 void failed_job(struct engine *engine, struct block_job *job);
 void fold_worlds(struct engine *engine);
+/* The same when all is durable and no job is left. */
+void fold_rest(struct engine *engine);
 /* Marks for good: after judge_block, context rules, or by the operator. */
 void mark_invalid(struct engine *engine, struct header_node *node, enum verdict verdict);
 /* Ends the jobs of node's descendants that no worker has: their parent will not get a world. */

@@ -102,6 +102,7 @@ struct block_job {
     struct block block;
     struct block_facts facts;
     enum verdict verdict;
+    uint32_t checksum; /* as in header_node; of blocks that are not stored yet */
     struct coin_hash *input_hashes, *output_hashes;
     uint32_t *coin_checks;
 

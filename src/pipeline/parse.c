@@ -18,14 +18,26 @@ static bool hash_coins(struct pipeline *pipeline, struct block_job *job)
     return true;
 }
 
+/* What a message with this block carries; of a stored block it is known. */
+static void note_checksum(struct block_job *job)
+{
+    uint8_t digest[32];
+
+    sha256d_once(digest, job->raw.data, job->raw.size);
+    memcpy(&job->checksum, digest, sizeof job->checksum);
+}
+
 void parse_stage(struct pipeline *pipeline, struct block_job *job)
 {
+    pipeline_take_arena(pipeline, job);
     if (!block_parse(&job->block, job->raw, &job->arena, true))
         job->verdict = BLOCK_DECODE_FAILED;
     else
         job->verdict = block_check(pipeline->params, &job->block, &job->arena, &job->facts);
     if (job->verdict == VALID && !hash_coins(pipeline, job))
         job->verdict = BLOCK_DECODE_FAILED;
+    if (job->verdict == VALID && !job->is_stored)
+        note_checksum(job);
 
     job->message.kind = MESSAGE_PARSED;
     pipeline_post(pipeline, &job->message);

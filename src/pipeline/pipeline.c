@@ -9,7 +9,7 @@
 #define ARENA_LIMIT                                                                                \
     ((size_t)2 << 30) /* 100,000 prevouts of 10,000 bytes: dear, but a valid block may have them   \
                        */
-#define ARENA_KEEP ((size_t)1 << 20)
+#define ARENA_KEEP ((size_t)8 << 20) /* of each spare one */
 
 static size_t power_of_two(size_t least)
 {
@@ -30,6 +30,7 @@ void pipeline_init(struct pipeline *pipeline, const struct params *params,
                                   .worker_count = worker_count,
                                   .credit_limit = credit_limit};
     pthread_mutex_init(&pipeline->closing_mutex, NULL);
+    pthread_mutex_init(&pipeline->arena_mutex, NULL);
     pipeline->work = mmap(NULL, NODE_MAX * sizeof(struct node_work), PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     assert(pipeline->work != MAP_FAILED);
@@ -51,6 +52,9 @@ void pipeline_init(struct pipeline *pipeline, const struct params *params,
 
 void pipeline_clear(struct pipeline *pipeline)
 {
+    for (size_t i = 0; i < pipeline->spare_arena_count; i++)
+        arena_clear(&pipeline->spare_arenas[i]);
+    pthread_mutex_destroy(&pipeline->arena_mutex);
     for (size_t i = 0; i < JOB_MAX; i++) {
         arena_clear(&pipeline->jobs[i].arena);
         free(pipeline->jobs[i].buffer);
@@ -235,7 +239,33 @@ void pipeline_resize(struct block_job *job, size_t size)
     job->size = size;
 }
 
-/* Resets what a use leaves behind; the pipeline pointer and the arena's kept chunk stay. */
+void pipeline_take_arena(struct pipeline *pipeline, struct block_job *job)
+{
+    pthread_mutex_lock(&pipeline->arena_mutex);
+    if (!job->arena.chunks && pipeline->spare_arena_count > 0)
+        job->arena = pipeline->spare_arenas[--pipeline->spare_arena_count];
+    pthread_mutex_unlock(&pipeline->arena_mutex);
+}
+
+static void give_arena_back(struct pipeline *pipeline, struct arena *arena)
+{
+    if (!arena->chunks)
+        return;
+    pthread_mutex_lock(&pipeline->arena_mutex);
+    bool is_spare = pipeline->spare_arena_count < SPARE_ARENAS;
+    pthread_mutex_unlock(&pipeline->arena_mutex);
+    arena_reset(arena, is_spare ? ARENA_KEEP : 0);
+    pthread_mutex_lock(&pipeline->arena_mutex);
+    if (arena->chunks && pipeline->spare_arena_count < SPARE_ARENAS)
+        pipeline->spare_arenas[pipeline->spare_arena_count++] = *arena;
+    else
+        is_spare = false;
+    pthread_mutex_unlock(&pipeline->arena_mutex);
+    if (!is_spare)
+        arena_clear(arena);
+}
+
+/* Resets what a use leaves behind. */
 void pipeline_release(struct block_job *job)
 {
     struct pipeline *pipeline = job->pipeline;
@@ -243,12 +273,11 @@ void pipeline_release(struct block_job *job)
 
     if (job->is_submitted)
         atomic_fetch_sub(&pipeline->submitted_count, 1);
-    arena_reset(&job->arena, ARENA_KEEP);
-    struct arena arena = job->arena;
+    give_arena_back(pipeline, &job->arena);
     free(job->buffer);
     memset(job, 0, sizeof *job);
     job->pipeline = pipeline;
-    job->arena = arena;
+    arena_init(&job->arena, ARENA_LIMIT);
     bool is_pushed = mpmc_push(&pipeline->free_jobs, job);
     assert(is_pushed);
     atomic_fetch_sub(&pipeline->credit_used, credit);

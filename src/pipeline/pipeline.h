@@ -16,6 +16,7 @@
 #define COMMAND_MAX  4096 /* commands to the ledger thread at once */
 #define JOB_URGENT   16   /* of JOB_MAX, kept back for RESERVE_URGENT */
 #define BATCH_INPUTS 32
+#define SPARE_ARENAS 32
 
 /* The work in hand on a header, by its index: what does not belong in the tree. */
 struct node_work {
@@ -78,6 +79,12 @@ struct pipeline {
         void *context); /* from the ledger thread, after credit came back; may be NULL */
     void *on_credit_context;
 
+    /* The arenas of the last blocks that left, the last one first: what a block needs of memory is
+     * near to the processor then, and is not asked of the system. */
+    pthread_mutex_t arena_mutex;
+    struct arena spare_arenas[SPARE_ARENAS];
+    size_t spare_arena_count;
+
     struct pipeline_stats stats;
 };
 
@@ -111,6 +118,8 @@ void pipeline_submit(struct block_job *job);
 /* Gives back a job that is not submitted. */
 void pipeline_release(struct block_job *job);
 
+/* For the parse stage: memory for what is computed of job; pipeline_release takes it back. */
+void pipeline_take_arena(struct pipeline *pipeline, struct block_job *job);
 /* For stages: to the ledger thread, to the disk thread. */
 void pipeline_post(struct pipeline *pipeline, struct message *message);
 void pipeline_task(struct pipeline *pipeline, struct disk_task *task);

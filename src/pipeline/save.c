@@ -160,6 +160,7 @@ void save_close(struct engine *engine)
 {
     struct saving *saving = &engine->saving;
 
+    fold_rest(engine);
     if (!engine->is_failed)
         save_step(engine);
     uint64_t size = ledger_stats(engine->ledger).root_coins * 16;

@@ -91,6 +91,30 @@ START_TEST(reset_keeps_one_small_chunk)
 }
 END_TEST
 
+START_TEST(an_arena_in_use_again_and_again_comes_to_rest)
+{
+    struct arena arena;
+    const struct arena_chunk *chunk = NULL;
+
+    arena_init(&arena, 64 << 20);
+    for (int round = 0; round < 5; round++) {
+        uint8_t *first = arena_alloc(&arena, 1000);
+
+        ck_assert_ptr_nonnull(first);
+        for (int i = 0; i < 30; i++)
+            ck_assert_ptr_nonnull(arena_alloc(&arena, 100000));
+        ck_assert(round == 0 || arena.chunks == chunk);
+        arena_reset(&arena, 8 << 20);
+        ck_assert(round == 0 || arena.chunks == chunk);
+        chunk = arena.chunks;
+        ck_assert_ptr_nonnull(chunk);
+    }
+    arena_reset(&arena, 1 << 20); /* over what may be kept now */
+    ck_assert_uint_eq(arena.held, 0);
+    arena_clear(&arena);
+}
+END_TEST
+
 START_TEST(cursor_remembers_the_first_short_read)
 {
     static const uint8_t data[15] = {1, 2, 0, 3, 0, 0, 0, 4};
@@ -122,5 +146,6 @@ int main(void)
 {
     return SUITE_RUN("arena", pieces_are_aligned_and_apart, limit_is_reached_and_not_passed,
                      products_that_overflow_are_refused, reset_keeps_one_small_chunk,
+                     an_arena_in_use_again_and_again_comes_to_rest,
                      cursor_remembers_the_first_short_read);
 }

@@ -208,6 +208,27 @@ START_TEST(the_lowest_block_is_asked_of_a_second_peer_when_it_is_late)
 }
 END_TEST
 
+START_TEST(a_late_peer_is_asked_for_no_more_until_it_delivers_or_ten_seconds_passed)
+{
+    struct header_node *best = grow(genesis(), 10, 0);
+    struct download *d = plan(1024);
+    struct download_peer a = peer_with(10), b = peer_with(10);
+
+    download_follow(d, best, genesis());
+    download_add_peer(d, &a, 0);
+    download_add_peer(d, &b, 0);
+    ck_assert_int_eq(next_height(d, &a, 0), 1);
+    ck_assert_int_eq(next_height(d, &b, 1000), 1);
+    ck_assert_int_eq(next_height(d, &a, 10999), -1);
+    ck_assert_int_eq(next_height(d, &a, 11000), 2);
+    download_unask(d, &a, header_ancestor(best, 2));
+    a.late_until_ms = 99999;
+    arrive(d, &a, header_ancestor(best, 5), 1001); /* whatever it is */
+    ck_assert_int_eq(next_height(d, &a, 1001), 2);
+    download_free(d);
+}
+END_TEST
+
 START_TEST(a_peer_that_holds_up_the_window_is_found_and_its_time_doubles)
 {
     struct header_node *best = grow(genesis(), 100, 0);
@@ -469,6 +490,7 @@ int main(void)
     tcase_add_test(tcase, bytes_bound_all_but_the_lowest);
     tcase_add_test(tcase, a_limited_peer_is_asked_for_its_last_286_blocks);
     tcase_add_test(tcase, the_lowest_block_is_asked_of_a_second_peer_when_it_is_late);
+    tcase_add_test(tcase, a_late_peer_is_asked_for_no_more_until_it_delivers_or_ten_seconds_passed);
     tcase_add_test(tcase, a_peer_that_holds_up_the_window_is_found_and_its_time_doubles);
     tcase_add_test(tcase, a_block_is_overdue_after_ten_minutes_and_five_for_each_other_peer);
     tcase_add_test(tcase, what_a_peer_refused_or_spoilt_is_asked_of_others);

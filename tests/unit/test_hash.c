@@ -69,6 +69,58 @@ START_TEST(all_lengths_equal_evp)
 }
 END_TEST
 
+static void check_two(struct prng *prng, size_t middle_size, size_t plain_size)
+{
+    uint8_t framed[4 + 400 + 4], plain[400], got[32], got_plain[32], expected[32];
+
+    prng_fill(prng, framed, sizeof framed);
+    prng_fill(prng, plain, sizeof plain);
+    sha256d_two(got, framed, (struct bytes){framed + 4, middle_size}, framed + 4 + middle_size,
+                got_plain, (struct bytes){plain, plain_size});
+    evp_sha256d(expected, framed, middle_size + 8);
+    ck_assert_mem_eq(got, expected, 32);
+    evp_sha256d(expected, plain, plain_size);
+    ck_assert_mem_eq(got_plain, expected, 32);
+}
+
+/* Every place at which the middle may begin to be whole blocks and the end to need another one,
+ * against shorter and longer companions. */
+static void check_all_twos(void)
+{
+    struct prng prng;
+
+    prng_init(&prng, 5);
+    for (size_t size = 0; size <= 260; size++)
+        for (size_t other = size % 7; other <= 330; other += 13)
+            check_two(&prng, size, other);
+}
+
+START_TEST(two_at_once_equal_evp)
+{
+    bool had_sha = has_sha;
+
+    check_all_twos();
+    has_sha = false;
+    check_all_twos();
+    has_sha = had_sha;
+}
+END_TEST
+
+START_TEST(a_long_message_equals_evp)
+{
+    enum { SIZE = 1000003 };
+    uint8_t *data = xmalloc(SIZE), got[32], expected[32];
+    struct prng prng;
+
+    prng_init(&prng, 6);
+    prng_fill(&prng, data, SIZE);
+    sha256d_once(got, data, SIZE);
+    evp_sha256d(expected, data, SIZE);
+    ck_assert_mem_eq(got, expected, 32);
+    free(data);
+}
+END_TEST
+
 START_TEST(pieces_hash_as_the_whole_and_contexts_copy)
 {
     struct prng prng;
@@ -304,10 +356,11 @@ END_TEST
 
 int main(void)
 {
-    return SUITE_RUN(
-        "hash", published_digests, all_lengths_equal_evp,
-        pieces_hash_as_the_whole_and_contexts_copy, fixed_sizes_equal_evp_over_many_random_messages,
-        fixed_sizes_equal_evp_without_the_extensions, tagged_hash_starts_with_the_tag_twice,
-        siphash_equals_openssl, siphash_vectors, crc_of_pieces_is_that_of_the_whole,
-        prng_is_the_published_one_and_even, random_bytes_fill_all_of_the_buffer);
+    return SUITE_RUN("hash", published_digests, all_lengths_equal_evp,
+                     pieces_hash_as_the_whole_and_contexts_copy, two_at_once_equal_evp,
+                     a_long_message_equals_evp, fixed_sizes_equal_evp_over_many_random_messages,
+                     fixed_sizes_equal_evp_without_the_extensions,
+                     tagged_hash_starts_with_the_tag_twice, siphash_equals_openssl, siphash_vectors,
+                     crc_of_pieces_is_that_of_the_whole, prng_is_the_published_one_and_even,
+                     random_bytes_fill_all_of_the_buffer);
 }

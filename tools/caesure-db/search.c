@@ -24,6 +24,13 @@ static void keep(struct search *search, size_t index, struct bytes raw, uint32_t
     search->tx_index = tx_index;
 }
 
+static void note_bad(struct search *search)
+{
+    pthread_mutex_lock(&search->mutex);
+    search->bad_count++;
+    pthread_mutex_unlock(&search->mutex);
+}
+
 static bool search_block(void *context, size_t index, struct bytes record, int error,
                          struct arena *arena)
 {
@@ -32,9 +39,7 @@ static bool search_block(void *context, size_t index, struct bytes record, int e
 
     if (error < 0 ||
         !block_parse(&block, bytes_sub(record, RECORD_HEADER_SIZE, SIZE_MAX), arena, true)) {
-        pthread_mutex_lock(&search->mutex);
-        search->bad_count++;
-        pthread_mutex_unlock(&search->mutex);
+        note_bad(search);
         return true;
     }
     for (uint32_t i = 0; i < block.tx_count; i++)
@@ -44,6 +49,8 @@ static bool search_block(void *context, size_t index, struct bytes record, int e
             pthread_mutex_unlock(&search->mutex);
             return false;
         }
+    if (!view_is_whole(&block, arena)) /* it may be the one that is damaged */
+        note_bad(search);
     return true;
 }
 

@@ -229,6 +229,18 @@ const struct metadata_record *view_record_at(const struct view *view, uint64_t p
     return low > 0 && pos - records[low - 1].pos < records[low - 1].size ? &records[low - 1] : NULL;
 }
 
+bool view_is_whole(const struct block *block, struct arena *arena)
+{
+    uint8_t *scratch = arena_array(arena, (size_t)block->tx_count + 1, 32);
+    uint8_t root[32];
+    bool is_mutated;
+
+    if (!scratch || block->tx_count == 0)
+        return false;
+    block_merkle_root(root, &is_mutated, block, scratch);
+    return memcmp(root, block->header.merkle_root, sizeof root) == 0;
+}
+
 uint8_t *view_read(const struct view *view, const struct header_node *node, struct block *block,
                    struct arena *arena, char error[VIEW_ERROR_SIZE])
 {
@@ -239,7 +251,7 @@ uint8_t *view_read(const struct view *view, const struct header_node *node, stru
         fail(error, "the block at byte %llu cannot be read: %s", (unsigned long long)node->pos,
              strerror(-rc));
     else if (!block_parse(block, (struct bytes){raw, node->size}, arena, true) ||
-             !block_hash_equal(&block->hash, &node->hash))
+             !block_hash_equal(&block->hash, &node->hash) || !view_is_whole(block, arena))
         fail(error, "the block at byte %llu of " BLOCKS_NAME " is damaged",
              (unsigned long long)node->pos);
     else

@@ -39,9 +39,14 @@ void view_close(struct view *view);
 /* The record whose block has the byte at pos, or NULL. */
 const struct metadata_record *view_record_at(const struct view *view, uint64_t pos);
 
-/* Reads and parses a block: its bytes, for the caller to free, or NULL with what is wrong. */
+/* Reads and parses a block, which is whole: its bytes, for the caller to free, or NULL with what is
+ * wrong. */
 uint8_t *view_read(const struct view *view, const struct header_node *node, struct block *block,
                    struct arena *arena, char error[VIEW_ERROR_SIZE]);
+
+/* The transactions, without their witnesses, are those that the header commits to. Scratch memory
+ * comes from the arena. */
+bool view_is_whole(const struct block *block, struct arena *arena);
 
 /* "valid", "invalid REASON", "unverified": as the monitor says it. */
 void view_status(char *text, size_t text_size, const struct header_node *node);

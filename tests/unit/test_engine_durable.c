@@ -1,0 +1,391 @@
+/* test_engine_durable.c - what a crash, a damaged file or a kill leaves of the ledger: the next
+ * start comes to the same tip and the same coin set, whatever was lost. */
+#include "engine_rig.h"
+#include "io/simdisk.h"
+#include "shared_files.h"
+#include <check.h>
+
+struct chain {
+    const char *file, *height, *hash_serialized_3, *muhash;
+};
+
+static const struct chain long_chain = {
+    "regtest-wallet-A.dat", "620",
+    "edbdc3c09d41888c7d866405436b1b0c886d14966a4ac8cd8f071e8a992b757b",
+    "23a56490447fb240a3ac3ceaec8b5eeaaf9cbb819c10c5aaa3353fb5a642bdc3"};
+static const struct chain short_chain = {
+    "regtest-kernel-0-206.dat", "206",
+    "6f596a9fb79023e72ac6c2423e9dff4991f49994c0a55d1a2124ce03a98e9d74",
+    "99fe6181ed22d50f27486264ed5d1f538c9343042db64a088248bcc9912a869a"};
+
+static bool is_night(void)
+{
+    return getenv("CAESURE_NIGHT") != NULL;
+}
+
+static void chain_path(const struct chain *chain, char path[512])
+{
+    snprintf(path, 512, "%s/data/chains/%s", shared_folder("recorded chains"), chain->file);
+}
+
+static void expect_value(struct rig *rig, const char *question, const char *name,
+                         const char *wanted, const char *where)
+{
+    char *answer = rig_ask(rig, question, NULL);
+    char value[80] = "nothing";
+
+    ck_assert_msg(rig_value(answer, name, value, sizeof value) && strcmp(value, wanted) == 0,
+                  "%s: %s is %s, not %s\n%s", where, name, value, wanted, answer);
+    free(answer);
+}
+
+static long ledger_figure(struct rig *rig, const char *name)
+{
+    char *answer = rig_ask(rig, "stats", "ledger");
+    char value[80];
+
+    ck_assert_msg(rig_value(answer, name, value, sizeof value), "no %s in %s", name, answer);
+    free(answer);
+    return atol(value);
+}
+
+static void wait_idle(struct rig *rig)
+{
+    struct command command = {.run = engine_when_idle};
+
+    rig_run(rig, &command);
+}
+
+static void expect_chain(struct rig *rig, const struct chain *chain, const char *where)
+{
+    expect_value(rig, "audit", "height", chain->height, where);
+    expect_value(rig, "audit", "hash_serialized_3", chain->hash_serialized_3, where);
+    expect_value(rig, "audit", "muhash", chain->muhash, where);
+}
+
+static void import_all(struct rig *rig, const struct chain *chain, const char *where)
+{
+    struct import_result result;
+    char path[512];
+
+    chain_path(chain, path);
+    enum import_error error = rig_import(rig, path, &result);
+    ck_assert_msg(error == IMPORT_OK, "%s: %s", where, rig->error);
+}
+
+static void open_rig(struct rig *rig, const char *where)
+{
+    enum engine_error error = rig_open(rig);
+
+    ck_assert_msg(error == ENGINE_OK, "%s: %s", where, rig->error);
+}
+
+static void close_rig(struct rig *rig, const char *where)
+{
+    enum engine_error error = rig_close(rig);
+
+    ck_assert_msg(error == ENGINE_OK, "%s: %s", where, rig->error);
+}
+
+static int open_sim(void *context, struct disk **disk, unsigned depth)
+{
+    (void)depth;
+    *disk = simdisk_open(context);
+    return 0;
+}
+
+static void sim_rig_init(struct rig *rig, struct simdisk *sim)
+{
+    rig_init(rig, NETWORK_REGTEST);
+    rig->config.open_disk = open_sim;
+    rig->config.open_disk_context = sim;
+    rig->config.has_lock = true;
+    rig->config.replay_ms_max = 1; /* one checkpoint after the other */
+}
+
+START_TEST(checkpoints_are_written_while_blocks_come)
+{
+    struct rig rig;
+
+    rig_init(&rig, NETWORK_REGTEST);
+    rig.config.replay_ms_max = 1;
+    open_rig(&rig, "import");
+    ck_assert_int_eq(ledger_figure(&rig, "ledger.checkpoint_height"), 0);
+    import_all(&rig, &long_chain, "import");
+    char *answer = rig_ask(&rig, "checkpoint", NULL);
+    char height[20];
+    ck_assert_msg(rig_value(answer, "height", height, sizeof height), "%s", answer);
+    free(answer);
+    ck_assert_int_ge(atoi(height), 500);
+    ck_assert_int_eq(ledger_figure(&rig, "ledger.checkpoint_height"), atoi(height));
+    ck_assert_int_ge(ledger_figure(&rig, "ledger.checkpoints"), 2);
+    ck_assert_int_ge(ledger_figure(&rig, "ledger.checkpoint_written_bytes"), 500 * 16);
+    ck_assert_int_ge(ledger_figure(&rig, "ledger.undo_written_bytes"), 8);
+
+    long count = ledger_figure(&rig, "ledger.checkpoints");
+    free(rig_ask(&rig, "checkpoint", NULL));
+    ck_assert_int_eq(ledger_figure(&rig, "ledger.checkpoints"), count); /* nothing was new */
+    expect_chain(&rig, &long_chain, "import");
+    close_rig(&rig, "import");
+
+    open_rig(&rig, "again");
+    ck_assert_int_ge(ledger_figure(&rig, "ledger.root_height"), 600);
+    wait_idle(&rig);
+    expect_chain(&rig, &long_chain, "again");
+    close_rig(&rig, "again");
+    rig_clear(&rig);
+}
+END_TEST
+
+/* An engine that is stopped when it says that it failed, as the node does. */
+struct watched {
+    struct rig rig;
+    pthread_t watchman;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool has_failed, is_over;
+};
+
+static void on_failed(void *context, enum engine_error error, const char *text)
+{
+    struct watched *watched = context;
+
+    (void)error;
+    (void)text;
+    pthread_mutex_lock(&watched->mutex);
+    watched->has_failed = true;
+    pthread_cond_signal(&watched->changed);
+    pthread_mutex_unlock(&watched->mutex);
+}
+
+static void *watch(void *argument)
+{
+    struct watched *watched = argument;
+
+    pthread_mutex_lock(&watched->mutex);
+    while (!watched->has_failed && !watched->is_over)
+        pthread_cond_wait(&watched->changed, &watched->mutex);
+    bool has_failed = watched->has_failed;
+    pthread_mutex_unlock(&watched->mutex);
+    if (has_failed)
+        engine_stop(watched->rig.engine);
+    return NULL;
+}
+
+static void import_watched(struct watched *watched)
+{
+    struct rig *rig = &watched->rig;
+    struct import_result result;
+    char path[512];
+
+    chain_path(&short_chain, path);
+    pthread_mutex_init(&watched->mutex, NULL);
+    pthread_cond_init(&watched->changed, NULL);
+    ck_assert_int_eq(pthread_create(&watched->watchman, NULL, watch, watched), 0);
+    (void)!rig_import(rig, path, &result);
+    pthread_mutex_lock(&watched->mutex);
+    watched->is_over = true;
+    pthread_cond_signal(&watched->changed);
+    pthread_mutex_unlock(&watched->mutex);
+    pthread_join(watched->watchman, NULL);
+    pthread_mutex_destroy(&watched->mutex);
+    pthread_cond_destroy(&watched->changed);
+}
+
+/* An import with checkpoints all the time on a simulated disk; it dies at change `crash` (0:
+ * never). How many changes there were. */
+static uint64_t import_until(struct simdisk *sim, uint64_t crash)
+{
+    struct watched watched = {.is_over = false};
+
+    sim_rig_init(&watched.rig, sim);
+    watched.rig.config.events = (struct engine_events){.failed = on_failed, .context = &watched};
+    simdisk_crash_at(sim, crash);
+    if (rig_open(&watched.rig) == ENGINE_OK) {
+        import_watched(&watched);
+        if (!watched.has_failed && crash == 0)
+            free(rig_ask(&watched.rig, "checkpoint", NULL));
+        (void)!rig_close(&watched.rig);
+    }
+    rig_clear(&watched.rig);
+    return simdisk_changes(sim);
+}
+
+static void recover(struct simdisk *sim, const char *where)
+{
+    struct rig rig;
+
+    sim_rig_init(&rig, sim);
+    open_rig(&rig, where);
+    import_all(&rig, &short_chain, where);
+    expect_chain(&rig, &short_chain, where);
+    close_rig(&rig, where);
+    open_rig(&rig, where);
+    wait_idle(&rig);
+    expect_chain(&rig, &short_chain, where);
+    close_rig(&rig, where);
+    rig_clear(&rig);
+}
+
+START_TEST(a_crash_after_any_change_is_recovered_from)
+{
+    struct simdisk *sim = simdisk_new(1);
+    uint64_t count = import_until(sim, 0);
+    uint64_t step = is_night() ? 1 : count / 12 + 1;
+
+    simdisk_free(sim);
+    for (uint64_t crash = 1; crash < count; crash += step) {
+        char where[64];
+
+        snprintf(where, sizeof where, "crash at change %llu of %llu", (unsigned long long)crash,
+                 (unsigned long long)count);
+        sim = simdisk_new(crash);
+        import_until(sim, crash);
+        simdisk_reboot(sim, crash + 1);
+        recover(sim, where);
+        simdisk_free(sim);
+    }
+}
+END_TEST
+
+/* Two crashes in a row: the second while recovering from the first. */
+START_TEST(a_crash_during_recovery_is_recovered_from)
+{
+    for (uint64_t seed = 1; seed <= (is_night() ? 200 : 3); seed++) {
+        struct simdisk *sim = simdisk_new(seed);
+        char where[64];
+
+        snprintf(where, sizeof where, "seed %llu", (unsigned long long)seed);
+        import_until(sim, 600 + seed * 997 % 2000);
+        simdisk_reboot(sim, seed);
+        import_until(sim, simdisk_changes(sim) + 1 + seed * 331 % 1500);
+        simdisk_reboot(sim, seed + 1);
+        recover(sim, where);
+        simdisk_free(sim);
+    }
+}
+END_TEST
+
+/* A copy of master's directory with one byte of a file in ledger/ changed. */
+static bool damage(struct rig *rig, const struct rig *master, const char *pattern, unsigned which,
+                   unsigned permille)
+{
+    char command[600];
+
+    snprintf(
+        command, sizeof command,
+        "rm -rf %s/* && cp -r %s/. %s && f=$(ls %s/ledger/%s 2>/dev/null | sort -V | sed -n %up)"
+        " && [ -n \"$f\" ] && s=$(stat -c %%s $f) && [ $s -gt 0 ] && o=$((s * %u / 1000)) && "
+        "b=$(od -An -tu1 -j$o -N1 $f) && printf \"\\\\x$(printf %%x $((b ^ 64)))\" | "
+        "dd of=$f bs=1 seek=$o conv=notrunc 2>/dev/null",
+        rig->directory, master->directory, rig->directory, rig->directory, pattern, which,
+        permille);
+    return system(command) == 0;
+}
+
+static void make_master(struct rig *master)
+{
+    rig_init(master, NETWORK_REGTEST);
+    master->config.replay_ms_max = 1;
+    open_rig(master, "master");
+    import_all(master, &long_chain, "master");
+    free(rig_ask(master, "checkpoint", NULL));
+    close_rig(master, "master");
+}
+
+START_TEST(no_damage_changes_the_coin_set)
+{
+    static const char *const patterns[] = {"manifest.[0-9]*", "checkpoint.[0-9]*", "undo.*", "key"};
+    unsigned step = is_night() ? 3 : 330, count = 0;
+    struct rig master, rig;
+
+    make_master(&master);
+    for (size_t p = 0; p < ARRAY_COUNT(patterns); p++)
+        for (unsigned which = 1; which <= 2; which++)
+            for (unsigned at = 7; at < 1000; at += step) {
+                char where[80];
+
+                rig_init(&rig, NETWORK_REGTEST);
+                if (damage(&rig, &master, patterns[p], which, at)) {
+                    snprintf(where, sizeof where, "%s number %u damaged at %u/1000", patterns[p],
+                             which, at);
+                    open_rig(&rig, where);
+                    wait_idle(&rig);
+                    expect_chain(&rig, &long_chain, where);
+                    close_rig(&rig, where);
+                    count++;
+                }
+                rig_clear(&rig);
+            }
+    ck_assert_int_ge(count, 15);
+    rig_clear(&master);
+}
+END_TEST
+
+static void run_in(const struct rig *rig, const char *shell)
+{
+    char command[400];
+
+    snprintf(command, sizeof command, "cd %s && %s", rig->directory, shell);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* What is left, and that a start gets further with it than with nothing. */
+START_TEST(each_source_is_enough_by_itself)
+{
+    static const struct {
+        const char *shell;
+        long root_min;
+    } losses[] = {
+        {"true", 600},
+        {"rm $(ls -d ledger/manifest.* | sort -V | tail -1)", 500},
+        {"rm $(ls -d ledger/checkpoint.* | sort -V | tail -1)", 500},
+        {"rm ledger/undo.*", 600},
+        {"rm ledger/manifest.*", 0},
+        {"rm -r ledger", 0},
+        {"rm metadata.bin", 500},
+        {"rm -r ledger metadata.bin tip", 0},
+    };
+    struct rig master, rig;
+
+    make_master(&master);
+    for (size_t i = 0; i < ARRAY_COUNT(losses); i++) {
+        char copy[200];
+
+        rig_init(&rig, NETWORK_REGTEST);
+        snprintf(copy, sizeof copy, "cp -r %s/. .", master.directory);
+        run_in(&rig, copy);
+        run_in(&rig, losses[i].shell);
+        open_rig(&rig, losses[i].shell);
+        ck_assert_msg(ledger_figure(&rig, "ledger.root_height") >= losses[i].root_min,
+                      "%s: the root is at %ld", losses[i].shell,
+                      ledger_figure(&rig, "ledger.root_height"));
+        wait_idle(&rig);
+        expect_chain(&rig, &long_chain, losses[i].shell);
+        close_rig(&rig, losses[i].shell);
+        rig_clear(&rig);
+    }
+    rig_clear(&master);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("engine_durable");
+    TCase *tcase = tcase_create("durable");
+
+    if (!shared_folder("recorded chains"))
+        return 77;
+    tcase_set_timeout(tcase, is_night() ? 0 : 280);
+    tcase_add_test(tcase, checkpoints_are_written_while_blocks_come);
+    tcase_add_test(tcase, a_crash_after_any_change_is_recovered_from);
+    tcase_add_test(tcase, a_crash_during_recovery_is_recovered_from);
+    tcase_add_test(tcase, no_damage_changes_the_coin_set);
+    tcase_add_test(tcase, each_source_is_enough_by_itself);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
