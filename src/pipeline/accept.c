@@ -60,6 +60,7 @@ static void end_job(struct engine *engine, struct block_job *job, const struct b
     }
     if (job->done)
         job->done(job->context, result);
+    job->done = NULL;
     job->state = JOB_DONE;
     reap_job(engine, job);
 }
@@ -224,7 +225,25 @@ static bool has_live_job(struct engine *engine, const struct header_node *node)
     return job && job->state != JOB_DONE;
 }
 
-/* The parent's world is there, or on its way, or neither. */
+/* Its world is there, or on its way. */
+static bool may_have_world(struct engine *engine, const struct header_node *node)
+{
+    return node_work(engine, node)->world || has_live_job(engine, node) ||
+           is_submitted(engine, node);
+}
+
+/* Ends those that waited for a block of which nothing comes. */
+static void drop_waiting(struct engine *engine, struct header_node *node)
+{
+    struct header_node *child = NULL;
+
+    while ((child = header_tree_next_at_height(engine->tree, node->height + 1, child)))
+        if (child->prev == node && node_work(engine, child)->job) {
+            drop_descendants(engine, node);
+            return;
+        }
+}
+
 static void connect_or_wait(struct engine *engine, struct block_job *job)
 {
     struct header_node *node = job->node;
@@ -232,9 +251,9 @@ static void connect_or_wait(struct engine *engine, struct block_job *job)
     job->state = JOB_WAITING;
     if (node_work(engine, node->prev)->world) {
         push_ready(engine, node);
-    } else if (!has_live_job(engine, node->prev) && !is_submitted(engine, node->prev)) {
+    } else if (!may_have_world(engine, node->prev)) {
         finish_stored(engine, job);
-        drop_descendants(engine, node); /* those that waited while this one was on its way */
+        drop_waiting(engine, node);
     }
 }
 
@@ -328,7 +347,8 @@ void accept_job(struct engine *engine, struct block_job *job)
     if (expected)
         atomic_fetch_sub_explicit(&node_work(engine, expected)->submitted, 1, memory_order_relaxed);
     accept_new(engine, job);
-    /* It was not what it should have been: what waited for it is kept by position only. */
-    if (expected && !node_has(expected, HEADER_HAS_BLOCK) && !is_submitted(engine, expected))
-        drop_descendants(engine, expected);
+    /* It was not what it should have been, or it was known: what waits for it is kept by position
+     * only. */
+    if (expected && !may_have_world(engine, expected))
+        drop_waiting(engine, expected);
 }

@@ -243,11 +243,15 @@ static bool hangs_on_failed(struct engine *engine, const struct header_node *nod
 
 void checked_job(struct engine *engine, struct block_job *job)
 {
+    struct header_node *node = job->node;
+
     if (atomic_load_explicit(&job->is_dropped, memory_order_relaxed)) {
-        if (!header_is_invalid(job->node) && hangs_on_failed(engine, job->node))
+        if (!header_is_invalid(node) && hangs_on_failed(engine, node)) {
             job->state = JOB_FAILED; /* ends with the judgement, or when its branch goes */
-        else
+        } else {
             give_up(engine, job);
+            drop_descendants(engine, node); /* those that came since and waited for it */
+        }
         return;
     }
     if (job->read_error && job->read_error != -EBADMSG) {

@@ -134,16 +134,18 @@ static enum engine_error open_blocks(struct start *start)
         error = disk_file_size(start->blocks, &start->blocks_size);
     if (error < 0)
         return refuse_errno(start, "blocks.bin cannot be opened", error);
-    if (start->blocks_size < RECORD_HEADER_SIZE + params->genesis_size) {
+    if (start->blocks_size <= RECORD_HEADER_SIZE + params->genesis_size) {
         uint8_t record[RECORD_HEADER_SIZE + PARAMS_GENESIS_SIZE_MAX];
         uint8_t old[sizeof record];
         size_t size = RECORD_HEADER_SIZE + params->genesis_size;
 
         record_header_write(record, engine->magic, params->genesis_size);
         memcpy(record + RECORD_HEADER_SIZE, params->genesis_block, params->genesis_size);
-        /* What is left of a first start that was cut off may be completed; anything else is
-         * somebody's. */
+        /* What is left of a first start that was cut off, its size perhaps without its bytes, is
+         * completed; anything else is somebody's. */
         error = disk_read_sync(start->disk, start->blocks, old, start->blocks_size, 0);
+        if (error == 0 && start->blocks_size == size && memcmp(old, record, size) == 0)
+            return ENGINE_OK;
         for (size_t i = 0; error == 0 && i < start->blocks_size; i++)
             if (old[i] != record[i] && old[i] != 0)
                 return refuse(start, ENGINE_DIRECTORY,
