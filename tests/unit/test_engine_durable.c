@@ -112,6 +112,7 @@ START_TEST(checkpoints_are_written_while_blocks_come)
     open_rig(&rig, "import");
     ck_assert_int_eq(ledger_figure(&rig, "ledger.checkpoint_height"), 0);
     import_all(&rig, &long_chain, "import");
+    free(rig_ask(&rig, "checkpoint", NULL)); /* may be one that was begun long before */
     char *answer = rig_ask(&rig, "checkpoint", NULL);
     char height[20];
     ck_assert_msg(rig_value(answer, "height", height, sizeof height), "%s", answer);
