@@ -1,5 +1,6 @@
-/* test_engine_damage.c - damaged files: those to import, metadata.bin, blocks.bin, and the ledger lost besides. Never a
- * wrong tip or coin; a clear line; the next start works; with the blocks given again all is as it was. */
+/* test_engine_damage.c - damaged files: those to import, metadata.bin, blocks.bin, and the ledger
+ * lost besides. Never a wrong tip or coin; a clear line; the next start works; with the blocks
+ * given again all is as it was. */
 #include "base/random.h"
 #include "block_maker.h"
 #include "generated_chain.h"
@@ -22,7 +23,8 @@ static size_t ends[GENERATED_MAX];
 static void keep_log(void *context, enum engine_log_level level, const char *line)
 {
     struct rig *rig = context;
-    struct damage_rig *damage = (struct damage_rig *)((char *)rig - offsetof(struct damage_rig, rig));
+    struct damage_rig *damage =
+        (struct damage_rig *)((char *)rig - offsetof(struct damage_rig, rig));
     size_t size = strlen(damage->log);
 
     rig_log(context, level, line);
@@ -68,7 +70,8 @@ static void give_again(struct rig *rig)
         feed_begin(rig, chain.blocks[i], true, NULL, &fed[i]);
     for (size_t i = 0; i < chain.count; i++) {
         feed_wait(&fed[i]);
-        ck_assert_msg(fed[i].verdict == VALID || fed[i].verdict == DUPLICATE, "block %zu: %s", i, fed[i].reason);
+        ck_assert_msg(fed[i].verdict == VALID || fed[i].verdict == DUPLICATE, "block %zu: %s", i,
+                      fed[i].reason);
     }
     feed_idle(rig);
 }
@@ -115,7 +118,8 @@ static void prepare(void)
     }
 }
 
-static enum import_error import_bytes(struct rig *rig, const void *data, size_t size, struct import_result *result)
+static enum import_error import_bytes(struct rig *rig, const void *data, size_t size,
+                                      struct import_result *result)
 {
     char path[128];
 
@@ -149,7 +153,8 @@ START_TEST(files_that_are_no_block_files)
     for (int i = 0; i < 20; i++) {
         for (size_t k = 0; k < sizeof noise; k++)
             noise[k] = (uint8_t)prng_below(&prng, 256);
-        ck_assert_int_eq(import_bytes(rig, noise, 1 + prng_below(&prng, sizeof noise), &result), IMPORT_NO_BLOCKS);
+        ck_assert_int_eq(import_bytes(rig, noise, 1 + prng_below(&prng, sizeof noise), &result),
+                         IMPORT_NO_BLOCKS);
         ck_assert_msg(strstr(rig->error, "byte 0"), "%s", rig->error);
     }
     memset(noise, 0, sizeof noise);
@@ -161,7 +166,8 @@ START_TEST(files_that_are_no_block_files)
     ck_assert_msg(strstr(rig->error, "network"), "%s", rig->error);
     free(other);
     /* Blocks that follow none we know. */
-    ck_assert_int_eq(import_bytes(rig, file.data + ends[3], file.size - ends[3], &result), IMPORT_NO_BLOCKS);
+    ck_assert_int_eq(import_bytes(rig, file.data + ends[3], file.size - ends[3], &result),
+                     IMPORT_NO_BLOCKS);
     ck_assert_int_eq(tip_height(rig), 0);
     ck_assert_int_eq(import_bytes(rig, file.data, file.size, &result), IMPORT_OK);
     expect_wanted(rig, "after all that");
@@ -183,10 +189,11 @@ START_TEST(truncated_files)
         snprintf(where, sizeof where, "cut at %zu", size);
         damage_init(&damage);
         enum import_error error = import_bytes(&damage.rig, file.data, size, &result);
-        ck_assert_msg(error == (whole ? IMPORT_DAMAGED : IMPORT_NO_BLOCKS), "%s: %d %s", where, error,
-                      damage.rig.error);
+        ck_assert_msg(error == (whole ? IMPORT_DAMAGED : IMPORT_NO_BLOCKS), "%s: %d %s", where,
+                      error, damage.rig.error);
         snprintf(byte, sizeof byte, "byte %zu", whole ? ends[whole - 1] : 0);
-        ck_assert_msg(strstr(damage.rig.error, byte), "%s: %s, not %s", where, damage.rig.error, byte);
+        ck_assert_msg(strstr(damage.rig.error, byte), "%s: %s, not %s", where, damage.rig.error,
+                      byte);
         ck_assert_int_eq(tip_height(&damage.rig), (int)whole);
         ck_assert_int_eq(expect_tip_of_chain(&damage.rig, where), (int)whole);
         stop(&damage);
@@ -221,7 +228,8 @@ START_TEST(files_with_a_flipped_bit)
     for (int i = 0; i < 60; i++) {
         struct damage_rig damage;
         struct import_result result;
-        size_t at = i < 8 ? ends[i * 5] + (size_t)i : prng_below(&prng, file.size); /* framing, then anything */
+        size_t at = i < 8 ? ends[i * 5] + (size_t)i
+                          : prng_below(&prng, file.size); /* framing, then anything */
         char where[64];
 
         while (is_free_field(at))
@@ -233,7 +241,8 @@ START_TEST(files_with_a_flipped_bit)
         enum import_error error = import_bytes(&damage.rig, copy, file.size, &result);
         int height = expect_tip_of_chain(&damage.rig, where);
         ck_assert_msg(height < HEIGHT, "%s: nothing was wrong", where);
-        ck_assert_msg(error != IMPORT_OK || result.refused || result.unconnected, "%s: not told", where);
+        ck_assert_msg(error != IMPORT_OK || result.refused || result.unconnected, "%s: not told",
+                      where);
         hurt += error != IMPORT_OK;
         ck_assert_int_eq(import_bytes(&damage.rig, file.data, file.size, &result), IMPORT_OK);
         expect_wanted(&damage.rig, where);
@@ -265,10 +274,12 @@ START_TEST(damaged_metadata)
                                    prng_below(&prng, now.size / 144) * 144 + (uint64_t)i % 144,
                                    (uint8_t)(1u << prng_below(&prng, 8))));
         else if (i < 152)
-            simdisk_put(damage.sim, "metadata.bin", bytes_sub(now, 0, i == 150 ? 0 : now.size / 2 + 7));
+            simdisk_put(damage.sim, "metadata.bin",
+                        bytes_sub(now, 0, i == 150 ? 0 : now.size / 2 + 7));
         else
-            simdisk_put(damage.sim, "metadata.bin", file.size > now.size ? bytes_sub(buffer_bytes(&file), 0, now.size)
-                                                                         : buffer_bytes(&file));
+            simdisk_put(damage.sim, "metadata.bin",
+                        file.size > now.size ? bytes_sub(buffer_bytes(&file), 0, now.size)
+                                             : buffer_bytes(&file));
         free((void *)now.data);
         start(&damage);
         if (i >= 150) /* a damaged record may be one that counted no more */
@@ -279,7 +290,8 @@ START_TEST(damaged_metadata)
 }
 END_TEST
 
-/* Before the last synced position: nothing is cut, the block counts as missing once it is read, and is put back. */
+/* Before the last synced position: nothing is cut, the block counts as missing once it is read, and
+ * is put back. */
 START_TEST(damaged_blocks)
 {
     struct prng prng;
@@ -299,12 +311,14 @@ START_TEST(damaged_blocks)
         uint64_t at = 300 + prng_below(&prng, now.size - 300);
         snprintf(where, sizeof where, "block byte %llu%s", (unsigned long long)at,
                  is_without_metadata ? " without metadata" : "");
-        ck_assert(simdisk_flip(damage.sim, "blocks.bin", at, (uint8_t)(1u << prng_below(&prng, 8))));
+        ck_assert(
+            simdisk_flip(damage.sim, "blocks.bin", at, (uint8_t)(1u << prng_below(&prng, 8))));
         /* With its ledger the engine reads the blocks behind the root only; without it all. */
         start(&damage);
         int before = expect_tip_of_chain(&damage.rig, where);
         if (before < HEIGHT)
-            ck_assert_msg(before >= HEIGHT - 20 && strstr(damage.log, "damaged"), "%s: %s", where, damage.log);
+            ck_assert_msg(before >= HEIGHT - 20 && strstr(damage.log, "damaged"), "%s: %s", where,
+                          damage.log);
         stop(&damage);
         ck_assert(simdisk_flip(damage.sim, "ledger/key", 12, 1));
         if (is_without_metadata)
@@ -313,7 +327,8 @@ START_TEST(damaged_blocks)
         int height = expect_tip_of_chain(&damage.rig, where);
         lost += height < HEIGHT;
         if (height < HEIGHT)
-            ck_assert_msg(strstr(damage.log, "damaged") || strstr(damage.log, "at byte"), "%s: %s", where, damage.log);
+            ck_assert_msg(strstr(damage.log, "damaged") || strstr(damage.log, "at byte"), "%s: %s",
+                          where, damage.log);
         if (!is_without_metadata) {
             struct bytes after = simdisk_get(damage.sim, "blocks.bin");
             ck_assert_uint_eq(after.size, now.size);
@@ -333,8 +348,8 @@ END_TEST
 
 int main(void)
 {
-    int result = SUITE_RUN("engine_damage", files_that_are_no_block_files, truncated_files, files_with_a_flipped_bit,
-                           damaged_metadata, damaged_blocks);
+    int result = SUITE_RUN("engine_damage", files_that_are_no_block_files, truncated_files,
+                           files_with_a_flipped_bit, damaged_metadata, damaged_blocks);
 
     generated_free(&chain);
     buffer_free(&file);
