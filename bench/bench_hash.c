@@ -33,9 +33,11 @@ static void init_update_final(void *context)
 
     for (size_t i = 0; i < MESSAGES; i++) {
         uint8_t hash[32];
-
-        sha256_once(hash, work->data + work->size * i, work->size);
         SHA256_CTX ctx;
+
+        SHA256_Init(&ctx);
+        SHA256_Update(&ctx, work->data + work->size * i, work->size);
+        SHA256_Final(hash, &ctx);
         SHA256_Init(&ctx);
         SHA256_Update(&ctx, hash, sizeof hash);
         SHA256_Final(work->out + 32 * i, &ctx);
@@ -48,6 +50,42 @@ static void ours_any_size(void *context)
 
     for (size_t i = 0; i < MESSAGES; i++)
         sha256d_once(work->out + 32 * i, work->data + work->size * i, work->size);
+}
+
+/* As a transaction of that size whose witness is two fifths of it. */
+static void ours_two(void *context)
+{
+    struct work *work = context;
+    size_t stripped = work->size * 3 / 5;
+
+    for (size_t i = 0; i < MESSAGES; i++) {
+        const uint8_t *data = work->data + work->size * i;
+        uint8_t wtxid[32];
+
+        sha256d_two(work->out + 32 * i, data, (struct bytes){data + 6, stripped - 8},
+                    data + work->size - 4, wtxid, (struct bytes){data, work->size});
+    }
+}
+
+static void openssl_two(void *context)
+{
+    struct work *work = context;
+    size_t stripped = work->size * 3 / 5;
+
+    for (size_t i = 0; i < MESSAGES; i++) {
+        const uint8_t *data = work->data + work->size * i;
+        struct sha256 ctx;
+        uint8_t wtxid[32];
+
+        sha256_init(&ctx);
+        sha256_update(&ctx, data, 4);
+        sha256_update(&ctx, data + 6, stripped - 8);
+        sha256_update(&ctx, data + work->size - 4, 4);
+        sha256d_final(&ctx, work->out + 32 * i);
+        sha256_init(&ctx);
+        sha256_update(&ctx, data, work->size);
+        sha256d_final(&ctx, wtxid);
+    }
 }
 
 static void ours_64_one_by_one(void *context)
@@ -136,6 +174,10 @@ int main(void)
         {"OpenSSL one-shot", one_shot, &work, MESSAGES},
         {"sha256d_once", ours_any_size, &work, MESSAGES},
     };
+    const struct slice_way of_both[] = {
+        {"OpenSSL, the second hash ours", openssl_two, &work, MESSAGES},
+        {"sha256d_two", ours_two, &work, MESSAGES},
+    };
     const struct slice_way others[] = {
         {"siphash24 of 36 bytes", sip_64, &work, MESSAGES},
         {"siphash128_36", sip_128, &work, MESSAGES},
@@ -149,6 +191,7 @@ int main(void)
     slices_run("sha256d of 80 bytes", "header", of_80, ARRAY_COUNT(of_80), SLICES);
     work.size = TX_SIZE;
     slices_run("sha256d of 250 bytes", "transaction", of_tx, ARRAY_COUNT(of_tx), SLICES);
+    slices_run("txid and wtxid", "transaction", of_both, ARRAY_COUNT(of_both), SLICES);
     slices_run("others", "message", others, ARRAY_COUNT(others), SLICES);
     return 0;
 }

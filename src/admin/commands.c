@@ -1,5 +1,6 @@
 #include "admin/commands.h"
 
+#include "admin/metrics.h"
 #include "base/arena.h"
 #include "base/version.h"
 
@@ -99,6 +100,17 @@ static void run_net(void *context, const struct monitor_command *command,
     monitor_answer(request);
 }
 
+static void run_metrics(void *context, const struct monitor_command *command,
+                        struct monitor_request *request)
+{
+    const struct commands *commands = context;
+
+    (void)command;
+    metrics_print(&(struct metrics){commands->engine, commands->net, commands->log},
+                  &request->answer);
+    monitor_answer(request);
+}
+
 static void print_levels(const struct log *log, struct text *text)
 {
     for (int i = 0; i < LOG_FACILITY_COUNT; i++)
@@ -135,6 +147,7 @@ static void run_log(void *context, const struct monitor_command *command,
 }
 
 static const struct monitor_command own_commands[] = {
+    {"metrics", "", "the figures, as Prometheus reads them", run_metrics, NULL},
     {"log", "[[FACILITY] LEVEL]", "what the log takes; changes that", run_log, NULL},
     {"version", "", "the version of this program", run_version, NULL},
     {"shutdown", "", "stops the node", run_shutdown, NULL},

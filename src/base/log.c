@@ -82,6 +82,7 @@ bool log_facility_find(const char *name, enum log_facility *facility)
 
 void log_set_level(struct log *log, enum log_facility facility, enum log_level level)
 {
+    assert(log);
     atomic_store_explicit(&log->levels[facility], (uint8_t)level, memory_order_relaxed);
 }
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "io/reactor.h"
+#include "net/download.h"
 #include "pipeline/engine.h"
 
 struct net;
@@ -38,6 +39,13 @@ void net_free(struct net *net);
 /* Any thread: the engine's events. */
 void net_notify_tip(struct net *net, struct header_node *tip);
 void net_notify_headers(struct net *net, struct header_node *best);
+
+struct net_stats {
+    uint32_t incoming, outgoing, known_addresses;
+    uint64_t received_bytes, sent_bytes, served_blocks, served_bytes;
+    struct download_stats download;
+};
+void net_stats(const struct net *net, struct net_stats *stats);
 
 /* The operator's commands, answered in text (lines, or one line "error: …"). */
 void net_print_peers(struct net *net, const char *unused, struct text *text);

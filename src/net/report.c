@@ -41,29 +41,38 @@ void net_print_peers(struct net *net, const char *unused, struct text *text)
     }
 }
 
+void net_stats(const struct net *net, struct net_stats *stats)
+{
+    *stats = (struct net_stats){.known_addresses = net->seeds->count,
+                                .received_bytes = net->received_bytes,
+                                .sent_bytes = net->sent_bytes,
+                                .served_blocks = net->served_blocks,
+                                .served_bytes = net->served_bytes};
+    for (const struct peer *peer = net->peers; peer; peer = peer->next) {
+        stats->incoming += peer->direction == PEER_INCOMING;
+        stats->outgoing += peer->direction != PEER_INCOMING;
+    }
+    download_stats(net->download, &stats->download);
+}
+
 void net_print_stats(struct net *net, const char *unused, struct text *text)
 {
     (void)unused;
-    struct download_stats stats;
-    uint32_t incoming = 0, outgoing = 0;
+    struct net_stats stats;
 
-    for (const struct peer *peer = net->peers; peer; peer = peer->next) {
-        incoming += peer->direction == PEER_INCOMING;
-        outgoing += peer->direction != PEER_INCOMING;
-    }
-    download_stats(net->download, &stats);
+    net_stats(net, &stats);
     text_printf(text, "net.incoming %u\nnet.outgoing %u\nnet.received %llu\nnet.sent %llu\n",
-                incoming, outgoing, (unsigned long long)net->received_bytes,
-                (unsigned long long)net->sent_bytes);
+                stats.incoming, stats.outgoing, (unsigned long long)stats.received_bytes,
+                (unsigned long long)stats.sent_bytes);
     text_printf(text, "net.served_blocks %llu\nnet.served_bytes %llu\nnet.known_addresses %u\n",
-                (unsigned long long)net->served_blocks, (unsigned long long)net->served_bytes,
-                net->seeds->count);
+                (unsigned long long)stats.served_blocks, (unsigned long long)stats.served_bytes,
+                stats.known_addresses);
     text_printf(text,
                 "net.download_lowest %d\nnet.download_wanted %u\nnet.download_asked "
                 "%u\nnet.download_arrived %u\n"
                 "net.stall_timeout_ms %llu\n",
-                stats.lowest, stats.wanted, stats.asked, stats.arrived,
-                (unsigned long long)stats.stall_timeout_ms);
+                stats.download.lowest, stats.download.wanted, stats.download.asked,
+                stats.download.arrived, (unsigned long long)stats.download.stall_timeout_ms);
 }
 
 void net_print_banned(struct net *net, const char *unused, struct text *text)

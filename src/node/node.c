@@ -1,6 +1,8 @@
 #include "node/node.h"
 
 #include "admin/commands.h"
+#include "admin/metrics.h"
+#include "admin/scrape.h"
 #include "base/clock.h"
 #include "base/version.h"
 #include "net/net.h"
@@ -27,6 +29,8 @@ struct node {
     _Atomic(struct net *) net; /* the main thread writes, the ledger thread reads for its events */
     struct commands *commands;
     struct monitor *monitor;
+    struct metrics metrics;
+    struct scrape *scrape;
     struct node_log log;
 
     struct reactor_message tip_message, failed_message, import_message;
@@ -388,6 +392,28 @@ static enum exit_code open_monitor(struct node *node)
     return EXIT_LISTEN;
 }
 
+static void print_metrics(void *context, struct text *text)
+{
+    metrics_print(context, text);
+}
+
+static enum exit_code open_scrape(struct node *node)
+{
+    struct scrape_options options = {
+        .address = node->options->metrics, .print = print_metrics, .context = &node->metrics};
+
+    node->metrics = (struct metrics){node->engine, atomic_load(&node->net), node->log.log};
+    if (!options.address)
+        return EXIT_DONE;
+    int error = scrape_open(&node->scrape, node->reactor, &options);
+    if (error == 0)
+        return EXIT_DONE;
+    fprintf(stderr, "caesure: --metrics %s: %s\n", options.address,
+            error == -EINVAL ? "not an address with a port (127.0.0.1:9332) or a port"
+                             : strerror(-error));
+    return EXIT_LISTEN;
+}
+
 static void run(struct node *node)
 {
     bool has_import = node->options->import != NULL;
@@ -426,6 +452,8 @@ static void stop(struct node *node)
     }
     if (node->monitor)
         monitor_close(node->monitor);
+    if (node->scrape)
+        scrape_close(node->scrape);
     if (node->commands)
         commands_free(node->commands);
     net_free(atomic_load(&node->net));
@@ -456,6 +484,8 @@ enum exit_code node_run(const struct options *options)
             node.code = open_net(&node);
         if (node.code == EXIT_DONE)
             node.code = open_monitor(&node);
+        if (node.code == EXIT_DONE)
+            node.code = open_scrape(&node);
         if (node.code != EXIT_DONE)
             end(&node); /* what is open already is closed by a short run */
         run(&node);

@@ -170,6 +170,7 @@ void rewind_root(struct engine *engine, struct header_node *to)
         root = world_node(ledger_root(engine->ledger));
     }
     save_abandon(engine);
+    audit_break(engine);
     node_work(engine, root)->world = ledger_root(engine->ledger);
     engine->frontier = root;
     end_orphaned_jobs(engine);
@@ -192,6 +193,7 @@ void advance(struct engine *engine)
     }
     fold_worlds(engine);
     save_step(engine);
+    audit_step(engine);
     residents_evict(engine, engine->config.resident_limit);
 }
 

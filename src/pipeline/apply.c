@@ -244,13 +244,28 @@ void failed_job(struct engine *engine, struct block_job *job)
     }
 }
 
+/* A block before it failed and is not judged yet: then this one's verdict hangs on that one's. */
+static bool hangs_on_failed(struct engine *engine, const struct header_node *node)
+{
+    const struct block_job *job;
+
+    while ((node = node->prev) && (job = node_work(engine, node)->job))
+        if (job->state == JOB_FAILED)
+            return true;
+    return false;
+}
+
 void checked_job(struct engine *engine, struct block_job *job)
 {
     struct header_node *node = job->node;
 
     if (atomic_load_explicit(&job->is_dropped, memory_order_relaxed)) {
-        give_up(engine, job);
-        drop_descendants(engine, node); /* those that came since and waited for it */
+        if (!header_is_invalid(node) && hangs_on_failed(engine, node)) {
+            job->state = JOB_FAILED; /* ends with the judgement, or when its branch goes */
+        } else {
+            give_up(engine, job);
+            drop_descendants(engine, node); /* those that came since and waited for it */
+        }
         return;
     }
     if (job->read_error && job->read_error != -EBADMSG) {
@@ -264,7 +279,6 @@ void checked_job(struct engine *engine, struct block_job *job)
         world_set_user(job->world, NULL);
         world_drop(engine->ledger, job->world);
         job->world = NULL;
-        drop_descendants(engine, node);
         failed_job(engine, job);
         return;
     }
@@ -321,7 +335,8 @@ void fold_worlds(struct engine *engine)
     struct world *tip = node_work(engine, engine->tip)->world;
     struct world *world;
 
-    while (!engine->is_failed && checkpointer_has_room(engine->saving.checkpointer) &&
+    while (!engine->is_failed && !engine->audit_feed.is_pinned &&
+           checkpointer_has_room(engine->saving.checkpointer) &&
            (world = ledger_to_fold(engine->ledger, tip))) {
         struct header_node *node = world_node(world);
 

@@ -3,200 +3,499 @@
 #include "base/hex.h"
 #include "base/muhash.h"
 #include "codec/compact.h"
+#include "ledger/root.h"
 #include "pipeline/engine_private.h"
+#include "pipeline/spill.h"
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
 
-/* A coin of the list: first its place, then what was read there. */
-struct audit_coin {
-    uint64_t pos;
-    struct outpoint outpoint;
-    uint32_t code; /* height × 2 + coinbase */
-    int64_t amount_sat;
-    struct bytes script; /* in the arena */
-};
+#define PART_COINS  1000000
+#define PART_MAX    256
+#define COIN_SIZE   120 /* on the temporary files, all parts together, about */
+#define NICE        10
+#define WAIT_MS     100
+#define ELEMENT_MAX (64 + TXOUT_SCRIPT_MAX)
 
 struct audit {
+    struct engine *engine;
     int32_t height;
     struct block_hash hash;
-    struct audit_coin *coins;
-    size_t count, capacity;
-    struct arena arena; /* scripts */
+    uint64_t blocks_end;
+    bool is_fed;      /* else all is listed */
+    uint64_t *listed; /* position × 2 + coinbase */
+    size_t listed_count, listed_capacity;
+    struct spill places;
+    _Atomic uint32_t next_part;
+
+    pthread_mutex_t mutex; /* guards what follows */
+    struct spill elements;
+    struct muhash set;
+    uint64_t coin_count;
+    int64_t amount_sat;
+    const char *wrong; /* the first */
 };
+
+static void fail(struct audit *audit, const char *wrong)
+{
+    pthread_mutex_lock(&audit->mutex);
+    if (!audit->wrong)
+        audit->wrong = wrong;
+    pthread_mutex_unlock(&audit->mutex);
+}
+
+static uint64_t part_coins(const struct engine *engine)
+{
+    return engine->config.audit_part ? engine->config.audit_part : PART_COINS;
+}
 
 static void list_coin(void *context, const struct coin_ref *ref)
 {
     struct audit *audit = context;
 
-    if (audit->count == audit->capacity) {
-        audit->capacity = audit->capacity ? audit->capacity * 2 : 4096;
-        audit->coins = xrealloc(audit->coins, audit->capacity * sizeof *audit->coins);
+    if (audit->listed_count == audit->listed_capacity) {
+        audit->listed_capacity = audit->listed_capacity ? audit->listed_capacity * 2 : 4096;
+        audit->listed = xrealloc(audit->listed, audit->listed_capacity * sizeof *audit->listed);
     }
-    audit->coins[audit->count++] = (struct audit_coin){.pos = ref->pos, .code = ref->is_coinbase};
+    audit->listed[audit->listed_count++] = ref->pos * 2 + ref->is_coinbase;
 }
 
-static int by_pos(const void *a, const void *b)
+static int add_place(struct audit *audit, uint64_t place)
 {
-    const struct audit_coin *x = a, *y = b;
+    uint64_t step = audit->blocks_end / audit->places.count + 1;
 
-    return (x->pos > y->pos) - (x->pos < y->pos);
+    return spill_add(&audit->places, (uint32_t)(place / 2 / step), &place, sizeof place);
+}
+
+static int add_image(struct audit *audit, const struct shard_image *image)
+{
+    const struct index_entry *entries = (const struct index_entry *)image->data;
+    const uint8_t *side = image->data + image->entry_count * sizeof *entries;
+    int error = 0;
+
+    for (uint64_t i = 0; error == 0 && i < image->entry_count + image->side_count; i++) {
+        uint64_t word;
+
+        if (i < image->entry_count) {
+            word = entries[i].word;
+        } else {
+            struct side_coin coin;
+            memcpy(&coin, side + (i - image->entry_count) * sizeof coin, sizeof coin);
+            word = coin.word;
+        }
+        struct coin_ref ref = coin_ref_of(word, true);
+        error = add_place(audit, ref.pos * 2 + ref.is_coinbase);
+    }
+    return error;
+}
+
+/* The next shard from the ledger thread; NULL with what is wrong. */
+static const char *wait_for_image(struct engine *engine)
+{
+    struct audit_feed *feed = &engine->audit_feed;
+
+    while (!feed->is_full && !feed->is_broken && !atomic_load(&engine->is_cancelled)) {
+        struct timespec until;
+
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += WAIT_MS * 1000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&feed->changed, &feed->mutex, &until);
+    }
+    return feed->is_full     ? NULL
+           : feed->is_broken ? "the chain stepped back below the root"
+                             : "cancelled";
+}
+
+static const char *list_shards(struct audit *audit)
+{
+    struct engine *engine = audit->engine;
+    struct audit_feed *feed = &engine->audit_feed;
+    const char *wrong = NULL;
+
+    pthread_mutex_lock(&feed->mutex);
+    for (uint32_t s = 0; !wrong && s < SHARD_COUNT; s++) {
+        wrong = wait_for_image(engine);
+        if (wrong)
+            break;
+        pthread_mutex_unlock(&feed->mutex);
+        if (add_image(audit, &feed->image) < 0)
+            wrong = "a temporary file cannot be written";
+        pthread_mutex_lock(&feed->mutex);
+        feed->is_full = false;
+        waiter_wake(&engine->pipeline.ledger_waiter, 1);
+    }
+    feed->is_over = true;
+    pthread_mutex_unlock(&feed->mutex);
+    return wrong;
+}
+
+static const char *list_all(struct audit *audit)
+{
+    if (audit->is_fed)
+        return list_shards(audit);
+    for (size_t i = 0; i < audit->listed_count; i++)
+        if (add_place(audit, audit->listed[i]) < 0)
+            return "a temporary file cannot be written";
+    return NULL;
+}
+
+struct reader {
+    struct audit *audit;
+    struct disk *disk;
+    struct disk_file *blocks;
+    struct muhash set;
+    uint64_t coin_count;
+    int64_t amount_sat;
+    uint8_t *element;
+};
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* As the reference node hashes a coin; ELEMENT_MAX holds any. */
+static size_t write_element(uint8_t *out, const struct tx *tx, uint32_t o, uint32_t code)
+{
+    const struct tx_output *output = &tx->outputs[o];
+    struct outpoint outpoint = {tx->txid, o};
+
+    memcpy(out, &outpoint, 36);
+    le32_write(out + 36, code);
+    le64_write(out + 40, (uint64_t)output->amount_sat);
+    size_t size = 48 + compact_write(out + 48, output->script_pubkey.size);
+    if (output->script_pubkey.size)
+        memcpy(out + size, output->script_pubkey.data, output->script_pubkey.size);
+    return size + output->script_pubkey.size;
+}
+
+static int take_coin(struct reader *r, const struct tx *tx, uint32_t o, uint32_t code)
+{
+    struct audit *audit = r->audit;
+    uint32_t size = (uint32_t)write_element(r->element + 4, tx, o, code);
+    uint32_t part = tx->txid.bytes[0] * audit->elements.count / 256;
+
+    le32_write(r->element, size);
+    muhash_insert(&r->set, r->element + 4, size);
+    r->coin_count++;
+    r->amount_sat += tx->outputs[o].amount_sat;
+    pthread_mutex_lock(&audit->mutex);
+    int error = spill_add(&audit->elements, part, r->element, size + 4);
+    pthread_mutex_unlock(&audit->mutex);
+    return error;
+}
+
+/* The coins from *place on that lie in entry's block. */
+static const char *read_block_coins(struct reader *r, const struct block_entry *entry,
+                                    const uint64_t **place, const uint64_t *end)
+{
+    struct arena arena;
+    struct block block;
+    const char *wrong = NULL;
+
+    arena_init(&arena, SIZE_MAX);
+    uint8_t *raw = arena_alloc(&arena, entry->size);
+    if (disk_read_sync(r->disk, r->blocks, raw, entry->size, entry->pos) < 0 ||
+        !block_parse(&block, (struct bytes){raw, entry->size}, &arena, true))
+        wrong = "a block cannot be read from blocks.bin";
+    for (uint32_t t = 0; !wrong && t < block.tx_count; t++)
+        for (uint32_t o = 0; !wrong && *place < end && o < block.txs[t].output_count; o++)
+            if (**place / 2 == entry->pos + block.txs[t].outputs[o].offset) {
+                uint32_t code = (uint32_t)entry->node->height * 2 + (**place & 1);
+                if (take_coin(r, &block.txs[t], o, code) < 0)
+                    wrong = "a temporary file cannot be written";
+                ++*place;
+            }
+    arena_clear(&arena);
+    return wrong;
+}
+
+static const char *read_part(struct reader *r, const uint64_t *place, size_t count)
+{
+    const uint64_t *end = place + count;
+    const char *wrong = NULL;
+
+    while (!wrong && place < end) {
+        const struct block_entry *entry = block_table_find(r->audit->engine->table, *place / 2);
+        const uint64_t *before = place;
+
+        if (atomic_load(&r->audit->engine->is_cancelled))
+            return "cancelled";
+        wrong = entry ? read_block_coins(r, entry, &place, end) : NULL;
+        if (!wrong && place == before)
+            wrong = "a coin is where blocks.bin has none";
+    }
+    return wrong;
+}
+
+static const char *read_parts(struct reader *r)
+{
+    struct audit *audit = r->audit;
+    const char *wrong = NULL;
+    uint32_t part;
+
+    while (!wrong && (part = atomic_fetch_add(&audit->next_part, 1)) < audit->places.count) {
+        uint8_t *data;
+        size_t size;
+
+        pthread_mutex_lock(&audit->mutex);
+        int error = spill_take(&audit->places, part, &data, &size);
+        pthread_mutex_unlock(&audit->mutex);
+        if (error < 0)
+            return "a temporary file cannot be read";
+        qsort(data, size / 8, 8, by_number);
+        wrong = read_part(r, (const uint64_t *)data, size / 8);
+        free(data);
+    }
+    return wrong;
+}
+
+static void *reader_main(void *argument)
+{
+    struct audit *audit = argument;
+    struct engine *engine = audit->engine;
+    struct reader r = {.audit = audit, .element = xmalloc(ELEMENT_MAX)};
+    const char *wrong = NULL;
+
+    pthread_setname_np(pthread_self(), "audit");
+    (void)setpriority(PRIO_PROCESS, 0, NICE); /* of this thread */
+    muhash_init(&r.set);
+    if (engine->config.open_disk(engine->config.open_disk_context, &r.disk, 1) < 0)
+        wrong = "blocks.bin cannot be opened";
+    else if (disk_file_open(r.disk, &r.blocks, BLOCKS_NAME, 0) < 0)
+        wrong = "blocks.bin cannot be opened";
+    if (!wrong)
+        wrong = read_parts(&r);
+    if (wrong)
+        fail(audit, wrong);
+    pthread_mutex_lock(&audit->mutex);
+    muhash_multiply(&audit->set, &r.set);
+    audit->coin_count += r.coin_count;
+    audit->amount_sat += r.amount_sat;
+    pthread_mutex_unlock(&audit->mutex);
+    if (r.disk)
+        disk_close(r.disk);
+    free(r.element);
+    return NULL;
+}
+
+static void read_all(struct audit *audit)
+{
+    pthread_t threads[WORKER_MAX];
+    uint32_t count = audit->engine->config.worker_count;
+
+    if (count > audit->places.count)
+        count = audit->places.count;
+    for (uint32_t i = 0; i < count; i++) {
+        int error = pthread_create(&threads[i], NULL, reader_main, audit);
+        assert(error == 0);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
 }
 
 /* As the coin database of the reference node is ordered: txid bytes, then vout as a number. */
 static int by_outpoint(const void *a, const void *b)
 {
-    const struct audit_coin *x = a, *y = b;
-    int order = memcmp(&x->outpoint.txid, &y->outpoint.txid, sizeof x->outpoint.txid);
+    const uint8_t *x = *(const uint8_t *const *)a + 4, *y = *(const uint8_t *const *)b + 4;
+    int order = memcmp(x, y, 32);
 
-    return order ? order
-                 : (x->outpoint.vout > y->outpoint.vout) - (x->outpoint.vout < y->outpoint.vout);
+    return order
+               ? order
+               : (le32_read(x + 32) > le32_read(y + 32)) - (le32_read(x + 32) < le32_read(y + 32));
 }
 
-static bool take_output(struct audit *audit, struct audit_coin *coin, const struct tx *tx,
-                        uint32_t o)
+static int hash_part(struct audit *audit, uint32_t part, struct sha256 *sha)
 {
-    const struct tx_output *output = &tx->outputs[o];
-    uint8_t *script = arena_alloc(&audit->arena, output->script_pubkey.size);
+    const uint8_t **elements = NULL;
+    size_t count = 0, capacity = 0, size;
+    uint8_t *data;
+    int error = spill_take(&audit->elements, part, &data, &size);
 
-    if (!script)
-        return false;
-    if (output->script_pubkey.size)
-        memcpy(script, output->script_pubkey.data, output->script_pubkey.size);
-    coin->outpoint = (struct outpoint){tx->txid, o};
-    coin->amount_sat = output->amount_sat;
-    coin->script = (struct bytes){script, output->script_pubkey.size};
-    return true;
-}
-
-/* The coins from *at on that lie in entry's block, in order of position. */
-static bool read_block_coins(struct engine *engine, struct audit *audit,
-                             const struct block_entry *entry, size_t *at)
-{
-    uint8_t *raw = engine_read_block(engine, entry->pos, entry->size);
-    struct arena arena;
-    struct block block;
-    bool is_good = raw != NULL;
-
-    arena_init(&arena, SIZE_MAX);
-    is_good = is_good && block_parse(&block, (struct bytes){raw, entry->size}, &arena, true);
-    for (uint32_t t = 0; is_good && t < block.tx_count; t++)
-        for (uint32_t o = 0; is_good && o < block.txs[t].output_count; o++) {
-            struct audit_coin *coin = &audit->coins[*at];
-
-            if (*at < audit->count && coin->pos == entry->pos + block.txs[t].outputs[o].offset) {
-                is_good = take_output(audit, coin, &block.txs[t], o);
-                coin->code += (uint32_t)entry->node->height * 2;
-                ++*at;
-            }
+    if (error < 0)
+        return error;
+    for (size_t at = 0; at < size; at += 4 + le32_read(data + at)) {
+        if (count == capacity) {
+            capacity = capacity ? capacity * 2 : 4096;
+            elements = xrealloc(elements, capacity * sizeof *elements);
         }
-    arena_clear(&arena);
-    free(raw);
-    return is_good;
-}
-
-static bool read_coins(struct engine *engine, struct audit *audit)
-{
-    size_t at = 0;
-
-    while (at < audit->count && !atomic_load(&engine->is_cancelled)) {
-        const struct block_entry *entry = block_table_find(engine->table, audit->coins[at].pos);
-        size_t before = at;
-
-        if (!entry || !read_block_coins(engine, audit, entry, &at) || at == before)
-            return false;
+        elements[count++] = data + at;
     }
-    return at == audit->count;
+    if (count > 0)
+        qsort(elements, count, sizeof *elements, by_outpoint);
+    for (size_t i = 0; i < count; i++)
+        sha256_update(sha, elements[i] + 4, le32_read(elements[i]));
+    free(elements);
+    free(data);
+    return 0;
 }
 
-static size_t serialize(const struct audit_coin *coin, uint8_t out[64])
-{
-    memcpy(out, &coin->outpoint, 36);
-    le32_write(out + 36, coin->code);
-    le64_write(out + 40, (uint64_t)coin->amount_sat);
-    return 48 + compact_write(out + 48, coin->script.size);
-}
-
-static void hash_coins(struct audit *audit, uint8_t serialized[32], uint8_t muhash[32],
-                       int64_t *amount_sat)
+static const char *hash_all(struct audit *audit, uint8_t serialized[32])
 {
     struct sha256 sha;
-    struct muhash set;
-    uint8_t *element = xmalloc(64 + TXOUT_SCRIPT_MAX);
 
-    *amount_sat = 0;
     sha256_init(&sha);
-    muhash_init(&set);
-    for (size_t i = 0; i < audit->count; i++) {
-        const struct audit_coin *coin = &audit->coins[i];
-        size_t size = serialize(coin, element);
-
-        if (coin->script.size)
-            memcpy(element + size, coin->script.data, coin->script.size);
-        sha256_update(&sha, element, size + coin->script.size);
-        muhash_insert(&set, element, size + coin->script.size);
-        *amount_sat += coin->amount_sat;
+    for (uint32_t part = 0; part < audit->elements.count; part++) {
+        if (atomic_load(&audit->engine->is_cancelled))
+            return "cancelled";
+        if (hash_part(audit, part, &sha) < 0)
+            return "a temporary file cannot be read";
     }
     sha256_final(&sha, serialized);
     sha256_once(serialized, serialized, 32);
-    muhash_final(&set, muhash);
-    free(element);
+    return NULL;
 }
 
-static void put_result(struct engine *engine, struct command *command, struct audit *audit)
+static void put_result(struct audit *audit, struct text *text, const uint8_t serialized[32])
 {
-    struct text *text = &command->text;
-    uint8_t serialized[32], muhash[32];
-    int64_t amount_sat;
+    struct engine *engine = audit->engine;
+    uint8_t muhash[32];
 
-    qsort(audit->coins, audit->count, sizeof *audit->coins, by_outpoint);
-    hash_coins(audit, serialized, muhash, &amount_sat);
+    muhash_final(&audit->set, muhash);
     text_printf(text, "height %d\nhash ", audit->height);
     text_hash(text, audit->hash.bytes);
-    text_printf(text, "\ncoins %zu\namount %" PRId64 "\nhash_serialized_3 ", audit->count,
-                amount_sat);
+    text_printf(text, "\ncoins %" PRIu64 "\namount %" PRId64 "\nhash_serialized_3 ",
+                audit->coin_count, audit->amount_sat);
     text_hash(text, serialized);
     text_printf(text, "\nmuhash ");
     text_hash(text, muhash);
-    text_printf(text, "\n");
+    text_printf(text, "\nof %s\n", audit->is_fed ? "the root" : "the tip");
 
     const struct audit_hash *known = params_find_audit(engine->params, &audit->hash);
-    if (known)
-        text_printf(text, "known %s\n",
-                    memcmp(known->hash_serialized_3, serialized, 32) == 0 ? "matches" : "DIFFERS");
+    if (!known)
+        return;
+    bool is_right = memcmp(known->hash_serialized_3, serialized, 32) == 0;
+    text_printf(text, "known %s\n", is_right ? "matches" : "DIFFERS");
+    if (!is_right)
+        engine_log(engine, ENGINE_LOG_ERROR,
+                   "the coin set at height %d is not the one that is known to be right: "
+                   "move ledger/ away to have it rebuilt, and test the memory",
+                   audit->height);
+}
+
+/* NULL, or what is wrong. */
+static const char *check_space(struct audit *audit, uint64_t coin_count)
+{
+    struct statvfs fs;
+
+    if (coin_count <= PART_COINS || statvfs(audit->engine->directory, &fs) < 0)
+        return NULL;
+    return (uint64_t)fs.f_bavail * fs.f_frsize < coin_count * COIN_SIZE
+               ? "too little space on the disk for the temporary files"
+               : NULL;
 }
 
 static void work_audit(struct engine *engine, struct command *command)
 {
     struct audit *audit = command->u.state;
+    uint8_t serialized[32];
+    const char *wrong = check_space(audit, audit->coin_count);
 
-    qsort(audit->coins, audit->count, sizeof *audit->coins, by_pos);
-    if (read_coins(engine, audit))
-        put_result(engine, command, audit);
+    audit->coin_count = 0;
+    if (wrong) {
+        pthread_mutex_lock(&engine->audit_feed.mutex);
+        engine->audit_feed.is_over = true;
+        pthread_mutex_unlock(&engine->audit_feed.mutex);
+    } else {
+        wrong = list_all(audit);
+    }
+    if (!wrong) {
+        read_all(audit);
+        wrong = audit->wrong;
+    }
+    if (!wrong)
+        wrong = hash_all(audit, serialized);
+    if (wrong)
+        text_printf(&command->text, "error: %s\n", wrong);
     else
-        text_printf(&command->text, atomic_load(&engine->is_cancelled)
-                                        ? "error: cancelled\n"
-                                        : "error: a coin cannot be read from blocks.bin\n");
-    arena_clear(&audit->arena);
-    free(audit->coins);
+        put_result(audit, &command->text, serialized);
+    spill_clear(&audit->places);
+    spill_clear(&audit->elements);
+    pthread_mutex_destroy(&audit->mutex);
+    free(audit->listed);
     free(audit);
+    atomic_store(&engine->is_auditing, false);
 }
 
-/* blocks.bin is read from another descriptor: what was appended is there once its write is done,
- * and a coin of a verified block may be younger than that. */
+static void begin_feed(struct audit_feed *feed)
+{
+    pthread_mutex_lock(&feed->mutex);
+    feed->is_pinned = true;
+    feed->shard = 0;
+    feed->is_full = feed->is_over = feed->is_broken = false;
+    pthread_mutex_unlock(&feed->mutex);
+}
+
+/* blocks.bin is read from other descriptors: a verified block's append has been written. */
 void run_audit(struct engine *engine, struct command *command)
 {
+    uint64_t coin_count = ledger_stats(engine->ledger).root_coins;
+    uint64_t part_count = coin_count / part_coins(engine) + 1;
+
     if (command->argument && strcmp(command->argument, "cancel") == 0) {
         atomic_store(&engine->is_cancelled, true);
         text_printf(&command->text, "ok\n");
         return;
     }
+    if (atomic_exchange(&engine->is_auditing, true)) {
+        text_printf(&command->text, "error: an audit is under way\n");
+        return;
+    }
     struct audit *audit = xcalloc(1, sizeof *audit);
 
     atomic_store(&engine->is_cancelled, false);
-    audit->height = engine->tip->height;
-    audit->hash = engine->tip->hash;
-    arena_init(&audit->arena, SIZE_MAX);
-    world_visit_coins(engine->ledger, node_work(engine, engine->tip)->world, list_coin, audit);
+    part_count = part_count < PART_MAX ? part_count : PART_MAX;
+    audit->engine = engine;
+    audit->is_fed = part_count > 1;
+    audit->coin_count = coin_count;
+    audit->blocks_end = engine->blocks_end;
+    pthread_mutex_init(&audit->mutex, NULL);
+    muhash_init(&audit->set);
+    spill_init(&audit->places, engine->jobs_disk, "places", (uint32_t)part_count);
+    spill_init(&audit->elements, engine->jobs_disk, "coins", (uint32_t)part_count);
+    const struct header_node *node =
+        audit->is_fed ? world_node(ledger_root(engine->ledger)) : engine->tip;
+    audit->height = node->height;
+    audit->hash = node->hash;
+    if (audit->is_fed)
+        begin_feed(&engine->audit_feed);
+    else
+        world_visit_coins(engine->ledger, node_work(engine, node)->world, list_coin, audit);
     command->u.state = audit;
     command->work = work_audit;
+}
+
+void audit_step(struct engine *engine)
+{
+    struct audit_feed *feed = &engine->audit_feed;
+
+    if (!feed->is_pinned)
+        return;
+    pthread_mutex_lock(&feed->mutex);
+    if (!feed->is_full && !feed->is_over) {
+        checkpoint_copy_shard(engine->ledger, feed->shard++, &feed->image);
+        feed->is_full = true;
+        pthread_cond_signal(&feed->changed);
+    }
+    if (feed->is_over || feed->shard == SHARD_COUNT)
+        feed->is_pinned = false;
+    pthread_mutex_unlock(&feed->mutex);
+}
+
+void audit_break(struct engine *engine)
+{
+    struct audit_feed *feed = &engine->audit_feed;
+
+    if (!feed->is_pinned)
+        return;
+    pthread_mutex_lock(&feed->mutex);
+    feed->is_pinned = false;
+    feed->is_broken = true;
+    pthread_cond_signal(&feed->changed);
+    pthread_mutex_unlock(&feed->mutex);
 }

@@ -1,6 +1,7 @@
 /* connect.c - the connect stage: a block becomes a world on top of its parent's. Only existence is
  * decided here, in order; everything else runs on workers. Also the bytes of recent blocks, which
  * workers read without a lock. */
+#include "base/clock.h"
 #include "pipeline/engine_private.h"
 
 #include <stdlib.h>
@@ -54,7 +55,9 @@ bool connect_job(struct engine *engine, struct block_job *job)
 
     if (!world)
         return false;
+    uint64_t since_us = clock_monotonic_us();
     int error = world_connect(engine->ledger, world, &lb, job->refs, &result);
+    histogram_add(&engine->pipeline.stats.connects, (clock_monotonic_us() - since_us) * 1000);
     if (error < 0) {
         world_drop(engine->ledger, world);
         engine_fail(engine, ENGINE_DISK, "reading blocks.bin failed: %s", strerror(-error));

@@ -76,6 +76,7 @@ static void prevouts_done(struct prevout_request *request, int error)
         (struct block_job *)((char *)request - offsetof(struct block_job, request));
 
     job->read_error = error;
+    histogram_add(&job->pipeline->stats.reads, (clock_monotonic_us() - job->request_us) * 1000);
     pipeline_push_check(job->pipeline, job);
 }
 
@@ -119,6 +120,7 @@ static void start_task(struct disk_thread *thread, struct disk_task *task)
         break;
     case TASK_PREVOUTS:
         task->job->request.done = prevouts_done;
+        task->job->request_us = clock_monotonic_us();
         prevouts_read(thread->prevouts, &task->job->request);
         break;
     case TASK_READ_BLOCK:

@@ -66,6 +66,15 @@ void engine_snapshot(struct engine *engine, struct engine_snapshot *snapshot)
     pthread_mutex_unlock(&engine->snapshot_mutex);
 }
 
+void engine_disk_stats(struct engine *engine, struct writer_stats *writer,
+                       struct prevouts_stats *prevouts)
+{
+    struct disk_thread_stats stats = disk_thread_stats(engine->disk_thread);
+
+    *writer = stats.writer;
+    *prevouts = stats.prevouts;
+}
+
 void finish_command(struct engine *engine, struct command *command)
 {
     atomic_fetch_sub(&engine->command_count, 1);

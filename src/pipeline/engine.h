@@ -9,6 +9,7 @@
 #define PIPELINE_ENGINE_H
 #include "base/text.h"
 #include "pipeline/pipeline.h"
+#include "store/writer.h"
 
 struct engine;
 
@@ -46,6 +47,7 @@ struct engine_config {
     size_t resident_limit;  /* bytes of the last blocks that stay in memory */
     unsigned tag_bits;      /* 64; tests: 12 */
     unsigned uring_without;
+    uint32_t audit_part;    /* coins an audit has in memory at once; 0: 1 million */
     uint32_t replay_ms_max; /* a checkpoint is due when replay would take longer; 0: 60 s */
     /* Opens a disk on the directory: the ring, or in tests the simulated disk. depth: operations at
      * once. */
@@ -82,6 +84,8 @@ struct engine_snapshot {
     int32_t root_height;
 };
 void engine_snapshot(struct engine *engine, struct engine_snapshot *snapshot);
+void engine_disk_stats(struct engine *engine, struct writer_stats *writer,
+                       struct prevouts_stats *prevouts);
 
 /* A request to the ledger thread. The struct is the caller's and stays until done is called. */
 struct command {

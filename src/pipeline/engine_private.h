@@ -5,6 +5,7 @@
 #define PIPELINE_ENGINE_PRIVATE_H
 #include "base/random.h"
 #include "chain/header_rules.h"
+#include "pipeline/audit.h"
 #include "pipeline/checkpointer.h"
 #include "pipeline/disk_thread.h"
 #include "pipeline/engine.h"
@@ -70,6 +71,8 @@ struct engine {
     _Atomic bool is_cancelled; /* of the long command at work */
     struct disk *jobs_disk;
     struct disk_file *jobs_blocks;
+    struct audit_feed audit_feed;
+    _Atomic bool is_auditing;
 
     pthread_mutex_t
         tree_mutex; /* the ledger thread holds it to change the tree, others to read it */

@@ -118,6 +118,7 @@ struct block_job {
     struct tx_output *prevouts;
     struct coin_origin *origins;
     struct prevout_request request;
+    uint64_t request_us; /* the disk thread's: when it began */
     bool is_cold_done;
     struct batch *batches;
     uint32_t batch_count;

@@ -84,6 +84,7 @@ static void account(struct stage_stats *stats, uint64_t *since)
 
     atomic_fetch_add_explicit(&stats->busy_ns, now - *since, memory_order_relaxed);
     atomic_fetch_add_explicit(&stats->jobs, 1, memory_order_relaxed);
+    histogram_add(&stats->times, now - *since);
     *since = now;
 }
 

@@ -6,6 +6,7 @@
  * admitted work, so an inner push always succeeds. */
 #ifndef PIPELINE_PIPELINE_H
 #define PIPELINE_PIPELINE_H
+#include "base/histogram.h"
 #include "pipeline/job.h"
 #include "store/block_table.h"
 #include <pthread.h>
@@ -32,12 +33,15 @@ struct node_work {
 struct stage_stats {
     _Atomic uint64_t busy_ns;
     _Atomic uint64_t jobs;
+    struct histogram times; /* CPU time of a job */
 };
 
 struct pipeline_stats {
     struct stage_stats parse, check, verify, ledger;
     _Atomic uint64_t cold_prevouts, inputs_verified, scripts_skipped;
     _Atomic uint64_t credit_waits;
+    struct histogram connects; /* world_connect of a block */
+    struct histogram reads;    /* a block's prevouts from the disk, from asking to the last */
 };
 
 struct worker {

@@ -4,6 +4,7 @@
 
 #include "base/hex.h"
 #include "pipeline/audit.h"
+#include "pipeline/query_dump.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -476,6 +477,10 @@ static const struct engine_text_command commands[] = {
     {"at", "N", "all hashes known at height N", run_at},
     {"header", "HASH", "what is known of a block's header", run_header},
     {"raw", "HASH", "a block as serialized, in hex", run_raw},
+    {"block", "HASH|N", "a block's header and transactions for the eye", run_block_dump},
+    {"tx", "TXID [BLOCK]",
+     "a transaction for the eye; without its block only a recent or unspent one", run_tx_dump},
+    {"script", "HEX", "a script as the list of its operations", run_script_dump},
     {"tips", "", "the ends of all chains: height, hash, status", run_tips},
     {"stats", "[SECTION]", "figures: chain, pipeline, ledger, process", run_stats},
     {"worlds", "", "the versions of the coin set above the root", run_worlds},

@@ -1,14 +1,15 @@
 /* start.c - from a base directory to a running engine, and back.
  *
  * The order at start: lock, blocks.bin and its genesis record, metadata, the gaps that metadata
- * leaves (scanned), the header tree, the last checkpoint, threads; what came after the checkpoint
- * is read back like any stored block. At the end: threads, blocks.bin, metadata, checkpoint. */
+ * leaves (scanned), the header tree, the last checkpoint and its replay (recover.c), threads; the
+ * blocks above the root are read back like any stored block. At the end: threads, blocks.bin, metadata, checkpoint. */
 #include "pipeline/engine_private.h"
 
 #include "base/clock.h"
 #include "base/hex.h"
 #include "ledger/undo.h"
 #include "pipeline/order.h"
+#include "pipeline/spill.h"
 #include "store/lock.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -580,6 +581,8 @@ static enum engine_error open_files(struct start *start)
             disk_file_open(engine->sync_disk, &engine->sync_blocks, BLOCKS_NAME, DISK_OPEN_RANDOM);
     if (error == 0)
         error = disk_file_open(engine->jobs_disk, &engine->jobs_blocks, BLOCKS_NAME, 0);
+    if (error == 0)
+        error = spill_remove_old(start->disk);
     return error < 0 ? refuse_errno(start, "files cannot be opened", error) : ENGINE_OK;
 }
 
@@ -640,8 +643,8 @@ static void free_engine(struct engine *engine)
     if (engine->has_pipeline) {
         free_residents(engine);
         pipeline_clear(&engine->pipeline);
-        mpmc_clear(&engine->jobs_ring);
     }
+    mpmc_clear(&engine->jobs_ring);
     if (engine->saving.checkpointer)
         checkpointer_stop(engine->saving.checkpointer);
     if (engine->ledger)
@@ -659,6 +662,9 @@ static void free_engine(struct engine *engine)
         lock_release(engine->lock);
     pthread_mutex_destroy(&engine->tree_mutex);
     pthread_mutex_destroy(&engine->snapshot_mutex);
+    pthread_mutex_destroy(&engine->audit_feed.mutex);
+    pthread_cond_destroy(&engine->audit_feed.changed);
+    shard_image_clear(&engine->audit_feed.image);
     free(engine->ready);
     free(engine->directory);
     free(engine);
@@ -683,6 +689,8 @@ enum engine_error engine_open(struct engine **out, const struct engine_config *c
         engine->config.tag_bits = 64;
     pthread_mutex_init(&engine->tree_mutex, NULL);
     pthread_mutex_init(&engine->snapshot_mutex, NULL);
+    pthread_mutex_init(&engine->audit_feed.mutex, NULL);
+    pthread_cond_init(&engine->audit_feed.changed, NULL);
     mpmc_init(&engine->jobs_ring, COMMAND_MAX);
 
     enum engine_error error = run_start(&start);

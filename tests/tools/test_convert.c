@@ -454,6 +454,7 @@ START_TEST(what_is_no_reference_directory_is_refused)
     make_blocks(&core);
     core.sim = simdisk_new(7);
     ck_assert_int_eq(run_core(&core, &result, 700, false, false, text), -ENOENT);
+    simdisk_free(core.sim);
     put_core(&core, true);
     simdisk_put(core.sim, "xor.dat", (struct bytes){key, 7});
     ck_assert_int_eq(run_core(&core, &result, 700, false, false, text), -EILSEQ);
