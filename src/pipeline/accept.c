@@ -97,6 +97,8 @@ static void link_one(struct engine *engine, struct header_node *node)
     pthread_mutex_unlock(&engine->tree_mutex);
     if (!header_is_invalid(node) && (!engine->target || is_better(node, engine->target)))
         engine->target = node;
+    if (engine->has_pipeline && node->prev && node_work(engine, node->prev)->world)
+        push_ready(engine, node);
 }
 
 /* Breadth first, so that order is by height as the blocks would have come. */
@@ -284,13 +286,20 @@ void lose_block(struct engine *engine, struct header_node *node)
     drop_descendants(engine, node);
 }
 
-/* A block that was read back was whole when it was stored. */
+/* A block that was read back was whole when it was stored, its witnesses too. */
+static bool is_whole(struct engine *engine, const struct block_job *job)
+{
+    return job->verdict == VALID && block_hash_equal(&job->block.hash, &job->node->hash) &&
+           verdict_class(block_check_context(engine->params, &job->facts, job->node->prev)) !=
+               VERDICT_MUTATED;
+}
+
 static void accept_read(struct engine *engine, struct block_job *job)
 {
     struct header_node *node = job->node;
 
     engine->read_count--;
-    if (job->verdict != VALID || !block_hash_equal(&job->block.hash, &node->hash)) {
+    if (!is_whole(engine, job)) {
         lose_block(engine, node);
         finish_stored(engine, job);
         return;

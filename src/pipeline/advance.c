@@ -54,7 +54,7 @@ static bool advance_node(struct engine *engine, struct header_node *node)
 {
     struct node_work *work = node_work(engine, node);
 
-    if (work->world || header_is_invalid(node) || !node_has(node, HEADER_HAS_BLOCK) ||
+    if (work->world || header_is_invalid(node) || !node->sequence ||
         !node_work(engine, node->prev)->world)
         return true;
     if (!work->job)

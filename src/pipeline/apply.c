@@ -23,7 +23,7 @@ void set_tip(struct engine *engine, struct header_node *tip)
         engine->config.events.tip(engine->config.events.context, tip);
 }
 
-/* The best verified block that has a world: there is always one, the root. */
+/* The best settled block that has a world (its job is over): there is always one, the root. */
 static struct header_node *best_world(struct engine *engine)
 {
     struct world_info infos[1024];
@@ -31,8 +31,8 @@ static struct header_node *best_world(struct engine *engine)
     struct header_node *best = world_node(ledger_root(engine->ledger));
 
     for (size_t i = 0; i < count; i++)
-        if (node_has(infos[i].node, HEADER_VERIFIED) && !header_is_invalid(infos[i].node) &&
-            is_better(infos[i].node, best))
+        if (!infos[i].user && node_has(infos[i].node, HEADER_VERIFIED) &&
+            !header_is_invalid(infos[i].node) && is_better(infos[i].node, best))
             best = infos[i].node;
     return best;
 }
@@ -58,12 +58,13 @@ static void give_up(struct engine *engine, struct block_job *job)
         finish_stored(engine, job);
 }
 
-/* Ends node's job if no worker has it. */
+/* Ends node's job if no worker has it and it has no world any more. */
 static void drop_job(struct engine *engine, struct header_node *node)
 {
     struct block_job *job = node_work(engine, node)->job;
 
-    if (job && (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
+    if (job && !job->world &&
+        (job->state == JOB_WAITING || job->state == JOB_PASSED || job->state == JOB_FAILED))
         give_up(engine, job);
 }
 
@@ -131,12 +132,21 @@ void reconsider(struct engine *engine, struct header_node *node)
     set_tip(engine, best_world(engine));
 }
 
+/* Verified, and not by an earlier run only: nothing above may be the tip, or be folded, before it.
+ */
+static bool is_settled(struct engine *engine, const struct header_node *node)
+{
+    const struct block_job *job = node_work(engine, node)->job;
+
+    return node_has(node, HEADER_VERIFIED) && (!job || job->state == JOB_DONE);
+}
+
 /* All its checks passed, all before it is verified, and its bytes are where others may read them.
  */
-static bool can_settle(const struct block_job *job)
+static bool can_settle(struct engine *engine, const struct block_job *job)
 {
     return job && job->state == JOB_PASSED && !job->is_append_pending &&
-           node_has(job->node->prev, HEADER_VERIFIED);
+           is_settled(engine, job->node->prev);
 }
 
 static void settle(struct engine *engine, struct block_job *job);
@@ -149,7 +159,7 @@ static void settle_children(struct engine *engine, struct header_node *node)
     while ((child = header_tree_next_at_height(engine->tree, node->height + 1, child))) {
         struct block_job *job = child->prev == node ? node_work(engine, child)->job : NULL;
 
-        if (can_settle(job))
+        if (can_settle(engine, job))
             settle(engine, job);
         else if (job && job->state == JOB_FAILED)
             failed_job(engine, job);
@@ -192,7 +202,7 @@ static void settle(struct engine *engine, struct block_job *job)
                 count++;
             }
         job = count == 1 ? node_work(engine, only)->job : NULL;
-        if (!can_settle(job))
+        if (!can_settle(engine, job))
             job = NULL;
         if (!job)
             settle_children(engine, node);
@@ -208,12 +218,16 @@ void failed_job(struct engine *engine, struct block_job *job)
     char hash[65];
 
     job->state = JOB_FAILED;
-    if (!node_has(node->prev, HEADER_VERIFIED))
+    if (!is_settled(engine, node->prev))
         return;
     hash_to_hex(hash, node->hash.bytes);
+    engine->rotten = NULL;
     int error = judge_block(engine, node, job->raw, &verdict, &script_error);
-    if (error == -EBADMSG) {
-        engine_fail(engine, ENGINE_CORRUPT, "a block that %s spends from is damaged in blocks.bin",
+    if (error == -EBADMSG && engine->rotten) { /* judged again when that block is there again */
+        finish_stored(engine, job);
+        lose_block(engine, engine->rotten);
+    } else if (error == -EBADMSG) {
+        engine_fail(engine, ENGINE_CORRUPT, "the coins that block %s spends contradict blocks.bin",
                     hash);
         finish_stored(engine, job);
     } else if (error < 0) {
@@ -271,7 +285,7 @@ void checked_job(struct engine *engine, struct block_job *job)
         return;
     }
     job->state = JOB_PASSED;
-    if (can_settle(job))
+    if (can_settle(engine, job))
         settle(engine, job);
 }
 
@@ -280,7 +294,7 @@ void appended_job(struct engine *engine, struct block_job *job)
     job->is_append_pending = false;
     if (job->state == JOB_DONE)
         reap_job(engine, job);
-    else if (can_settle(job))
+    else if (can_settle(engine, job))
         settle(engine, job);
 }
 

@@ -95,6 +95,7 @@ struct engine {
     const char *script_reason; /* why scripts are checked; NULL: they are assumed valid */
     bool has_script_reason;
 
+    struct header_node *rotten;        /* the block that the last -EBADMSG was about; or NULL */
     struct block_job *oldest, *newest; /* connected jobs by serial */
     uint64_t serial;
     uint32_t job_count;  /* jobs the ledger thread has: parsing not counted */

@@ -57,6 +57,24 @@ static int find_outpoint(const struct block *block, uint64_t offset, struct outp
     return -EBADMSG;
 }
 
+/* The header's hash does not cover the transactions: the merkle root does. */
+static int read_whole(struct engine *engine, const struct block_entry *entry, struct arena *arena,
+                      struct block *block)
+{
+    struct block_facts facts;
+    uint8_t *raw = arena_alloc(arena, entry->size);
+    int error = read_bytes(engine, entry->pos, raw, entry->size);
+
+    if (error < 0)
+        return error;
+    if (block_parse(block, (struct bytes){raw, entry->size}, arena, true) &&
+        block_hash_equal(&block->hash, &entry->node->hash) &&
+        block_check(engine->params, block, arena, &facts) == VALID)
+        return 0;
+    engine->rotten = entry->node;
+    return -EBADMSG;
+}
+
 int outpoint_at(void *context, uint64_t pos, struct outpoint *outpoint)
 {
     struct engine *engine = context;
@@ -67,11 +85,7 @@ int outpoint_at(void *context, uint64_t pos, struct outpoint *outpoint)
     if (!entry)
         return -EBADMSG;
     arena_init(&arena, SIZE_MAX);
-    uint8_t *raw = arena_alloc(&arena, entry->size);
-    int error = read_bytes(engine, entry->pos, raw, entry->size);
-    if (error == 0 && (!block_parse(&block, (struct bytes){raw, entry->size}, &arena, true) ||
-                       !block_hash_equal(&block.hash, &entry->node->hash)))
-        error = -EBADMSG;
+    int error = read_whole(engine, entry, &arena, &block);
     if (error == 0)
         error = find_outpoint(&block, pos - entry->pos, outpoint);
     arena_clear(&arena);
@@ -142,11 +156,13 @@ static int spend(struct judge *judge, const struct tx *tx, const struct tx_input
     if (!entry || !entry->node->prev)
         return -EBADMSG;
     error = read_txout(judge, &ref, entry, &txout);
+    /* The check tells whether the bytes still are what they were when the coin was made. */
+    if (error == 0 && coin_check_of(&judge->engine->key, &input->prevout, txout.raw) != ref.check)
+        error = -EBADMSG;
+    if (error == -EBADMSG)
+        judge->engine->rotten = entry->node;
     if (error < 0)
         return error;
-    /* The check tells whether the bytes still are what they were when the coin was made. */
-    if (coin_check_of(&judge->engine->key, &input->prevout, txout.raw) != ref.check)
-        return -EBADMSG;
     judge->prevouts[i] =
         (struct tx_output){.amount_sat = txout.amount_sat, .script_pubkey = txout.script_pubkey};
     *origin = (struct coin_origin){
