@@ -15,6 +15,7 @@ enum header_status {
     HEADER_HAS_BLOCK = 4,        /* pos and size are set */
     HEADER_VERIFIED = 8, /* this block and all before it are verified or covered by assumevalid */
     HEADER_HAS_CHILD = 16,
+    HEADER_ASSUMED = 32, /* with HEADER_VERIFIED: its scripts were assumed, not run */
 };
 
 struct header_node {

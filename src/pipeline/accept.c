@@ -28,8 +28,8 @@ void record_block(struct engine *engine, const struct header_node *node)
     if (node_has(node, HEADER_INVALID)) {
         record.mark = MARK_INVALID;
         record.reason = node->failure;
-    } else if (node_has(node, HEADER_VERIFIED)) {
-        record.mark = MARK_VALID;
+    } else if (node_has(node, HEADER_VERIFIED) && !node_has(node, HEADER_ASSUMED)) {
+        record.mark = MARK_VALID; /* a rebuild need not run its scripts again */
     }
     memcpy(record.checksum, &node->checksum, sizeof record.checksum);
     disk_thread_record(engine->disk_thread, &record);

@@ -178,11 +178,13 @@ static void settle(struct engine *engine, struct block_job *job)
 
         pthread_mutex_lock(&engine->tree_mutex);
         node->status |= HEADER_VERIFIED;
+        if (!was_verified && job->skips_scripts)
+            node->status |= HEADER_ASSUMED;
         node->tx_count = job->block.tx_count;
         node->chain_tx_count =
             node->prev->chain_tx_count ? node->prev->chain_tx_count + node->tx_count : 0;
         pthread_mutex_unlock(&engine->tree_mutex);
-        if (!was_verified)
+        if (!was_verified && !job->skips_scripts)
             record_block(engine, node);
         world_set_user(job->world, NULL);
         engine->blocks_done++;

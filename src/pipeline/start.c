@@ -2,7 +2,8 @@
  *
  * The order at start: lock, blocks.bin and its genesis record, metadata, the gaps that metadata
  * leaves (scanned), the header tree, the last checkpoint and its replay (recover.c), threads; the
- * blocks above the root are read back like any stored block. At the end: threads, blocks.bin, metadata, checkpoint. */
+ * blocks above the root are read back like any stored block. At the end: threads, blocks.bin,
+ * metadata, checkpoint. */
 #include "pipeline/engine_private.h"
 
 #include "base/clock.h"
