@@ -179,6 +179,7 @@ START_TEST(a_failing_block_takes_only_its_own)
     struct made_block *good = branch(&f.rig.params, &f.genesis, a, 108, 113, 2);
     struct made_block bad, after[6], sideways[4];
     struct fed fed[16];
+    struct header_node *nodes[16];
     size_t count = 0;
 
     feed_row(&f.rig, a, 110);
@@ -198,9 +199,9 @@ START_TEST(a_failing_block_takes_only_its_own)
                                         &after[3],  &good[110], &after[4],    &sideways[2],
                                         &good[111], &after[5],  &sideways[3], &good[112]};
     for (; count < 16; count++)
-        (void)feed_header(&f.rig, all[count]->raw);
+        nodes[count] = feed_header(&f.rig, all[count]->raw).node;
     for (size_t i = 0; i < count; i++)
-        feed_begin(&f.rig, all[i]->raw, true, NULL, &fed[i]);
+        feed_begin(&f.rig, all[i]->raw, true, nodes[i], &fed[i]);
     for (size_t i = 0; i < count; i++)
         feed_wait(&fed[i]);
     for (size_t i = 0; i < count; i++) {
