@@ -95,7 +95,7 @@ static bool gather(struct pipeline *pipeline, struct block_job *job)
 {
     const struct block *block = &job->block;
     uint32_t input_count = block->input_count - block->txs[0].input_count;
-    struct place places[AHEAD]; /* of input i: i % AHEAD */
+    struct place places[AHEAD] = {{0}}; /* of input i: i % AHEAD */
     uint32_t i = 0;
 
     job->prevouts = arena_array(&job->arena, input_count, sizeof *job->prevouts);
