@@ -62,14 +62,15 @@ static bool next_step(struct cursor *file, struct step *step)
 static void run_step(struct rig *rig, uint32_t index, struct step *step, bool all_requested)
 {
     struct fed fed[ARRAY_COUNT(step->blocks)];
+    struct header_node *nodes[ARRAY_COUNT(step->blocks)] = {NULL};
     const char *reason = reason_of(index, step);
     char where[32];
 
     snprintf(where, sizeof where, "step %u", index);
     for (uint32_t i = 0; i < step->block_count && !step->is_forced; i++)
-        (void)feed_header(rig, step->blocks[i]);
+        nodes[i] = feed_header(rig, step->blocks[i]).node;
     for (uint32_t i = 0; i < step->block_count; i++)
-        feed_begin(rig, step->blocks[i], all_requested || !step->is_forced, NULL, &fed[i]);
+        feed_begin(rig, step->blocks[i], all_requested || !step->is_forced, nodes[i], &fed[i]);
     for (uint32_t i = 0; i < step->block_count; i++)
         feed_wait(&fed[i]);
     feed_idle(rig);
