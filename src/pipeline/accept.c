@@ -197,21 +197,6 @@ static bool is_wanted(struct engine *engine, const struct block_job *job)
             u256_compare(&node->chainwork, &engine->params->minimum_chain_work) >= 0);
 }
 
-static enum verdict accept_header(struct engine *engine, struct block_job *job)
-{
-    struct header_node *best = header_tree_best(engine->tree);
-    bool is_new;
-
-    pthread_mutex_lock(&engine->tree_mutex);
-    enum verdict verdict = header_accept(engine->tree, engine->params, &job->block.header,
-                                         engine_now(engine), &job->node, &is_new);
-    pthread_mutex_unlock(&engine->tree_mutex);
-    if (header_tree_best(engine->tree) != best && engine->config.events.headers)
-        engine->config.events.headers(engine->config.events.context,
-                                      header_tree_best(engine->tree));
-    return verdict;
-}
-
 /* Its bytes are with the workers. A block's submission happens before that of its children, so this
  * cannot be missed: the ring that brought the child orders it. */
 static bool is_submitted(struct engine *engine, const struct header_node *node)
@@ -311,6 +296,23 @@ static void accept_read(struct engine *engine, struct block_job *job)
         connect_or_wait(engine, job);
 }
 
+/* Nothing is marked before it was judged on the plain path too. */
+static void refuse_block(struct engine *engine, struct block_job *job, enum verdict verdict)
+{
+    struct header_node *node = job->node;
+
+    if (verdict_marks(verdict) && judge_without_coins(engine, node, job->raw) != verdict) {
+        engine_fail(engine, ENGINE_CORRUPT,
+                    "two checks of the block at height %d disagree (%s): test the memory",
+                    node->height, verdict_text(verdict));
+        finish_stored(engine, job);
+        return;
+    }
+    if (verdict_marks(verdict))
+        mark_invalid(engine, node, verdict);
+    finish_job(engine, job, verdict, SCRIPT_OK);
+}
+
 static void accept_new(struct engine *engine, struct block_job *job)
 {
     if (job->verdict != VALID) {
@@ -318,7 +320,8 @@ static void accept_new(struct engine *engine, struct block_job *job)
         finish_job(engine, job, job->verdict, SCRIPT_OK);
         return;
     }
-    enum verdict verdict = accept_header(engine, job);
+    enum verdict verdict;
+    engine_accept_headers(engine, &job->block.header, 1, &job->node, &verdict);
     if (verdict == VALID &&
         (node_has(job->node, HEADER_HAS_BLOCK) || node_work(engine, job->node)->job))
         verdict = DUPLICATE;
@@ -329,9 +332,7 @@ static void accept_new(struct engine *engine, struct block_job *job)
     if (verdict == VALID)
         verdict = block_check_context(engine->params, &job->facts, job->node->prev);
     if (verdict != VALID) {
-        if (verdict_marks(verdict))
-            mark_invalid(engine, job->node, verdict);
-        finish_job(engine, job, verdict, SCRIPT_OK);
+        refuse_block(engine, job, verdict);
         return;
     }
     node_work(engine, job->node)->job = job;

@@ -314,6 +314,13 @@ void engine_accept_headers(struct engine *engine, const struct header *headers, 
     pthread_mutex_lock(&engine->tree_mutex);
     for (size_t i = 0; i < count; i++) {
         bool is_new;
+
+        /* What hangs on headers has room for so many. */
+        if (header_tree_count(engine->tree) >= NODE_MAX) {
+            nodes[i] = NULL;
+            verdicts[i] = TOO_LITTLE_CHAINWORK;
+            continue;
+        }
         verdicts[i] = header_accept(engine->tree, engine->params, &headers[i], engine_now(engine),
                                     &nodes[i], &is_new);
     }

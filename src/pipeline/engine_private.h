@@ -181,6 +181,9 @@ void rewind_root(struct engine *engine, struct header_node *node);
  * damaged). */
 MUST_CHECK int judge_block(struct engine *engine, const struct header_node *node, struct bytes raw,
                            enum verdict *verdict, enum script_error *script_error);
+/* The same for a block that failed before its coins were looked at: no parent's world is needed. */
+enum verdict judge_without_coins(struct engine *engine, const struct header_node *node,
+                                 struct bytes raw);
 /* ledger_config's. */
 int outpoint_at(void *context, uint64_t pos, struct outpoint *outpoint);
 /* Reads size bytes at pos of blocks.bin on the ledger thread: 0 or -errno. */

@@ -291,6 +291,30 @@ static int judge_coins(struct judge *judge, enum verdict *verdict, enum script_e
     return 0;
 }
 
+/* What the block and the headers before it say, from its bytes anew. */
+static enum verdict judge_context(struct judge *judge)
+{
+    enum verdict verdict;
+
+    if (!block_parse(&judge->block, judge->raw, &judge->arena, true))
+        return BLOCK_DECODE_FAILED;
+    verdict = block_check(judge->engine->params, &judge->block, &judge->arena, &judge->facts);
+    if (verdict != VALID)
+        return verdict;
+    return block_check_context(judge->engine->params, &judge->facts, judge->node->prev);
+}
+
+enum verdict judge_without_coins(struct engine *engine, const struct header_node *node,
+                                 struct bytes raw)
+{
+    struct judge judge = {.engine = engine, .node = node, .raw = raw};
+
+    arena_init(&judge.arena, SIZE_MAX);
+    enum verdict verdict = judge_context(&judge);
+    arena_clear(&judge.arena);
+    return verdict;
+}
+
 int judge_block(struct engine *engine, const struct header_node *node, struct bytes raw,
                 enum verdict *verdict, enum script_error *script_error)
 {
@@ -301,12 +325,7 @@ int judge_block(struct engine *engine, const struct header_node *node, struct by
     assert(judge.parent);
     arena_init(&judge.arena, SIZE_MAX);
     *script_error = SCRIPT_OK;
-    if (!block_parse(&judge.block, raw, &judge.arena, true))
-        *verdict = BLOCK_DECODE_FAILED;
-    else
-        *verdict = block_check(engine->params, &judge.block, &judge.arena, &judge.facts);
-    if (*verdict == VALID)
-        *verdict = block_check_context(engine->params, &judge.facts, node->prev);
+    *verdict = judge_context(&judge);
     if (*verdict == VALID)
         error = judge_coins(&judge, verdict, script_error);
     arena_clear(&judge.arena);
