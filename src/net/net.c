@@ -256,7 +256,7 @@ static void wake(struct reactor_message *message)
     if (tip || best)
         heard_chain(net, tip);
     for (struct peer *peer = net->peers; peer && has_credit; peer = peer->next)
-        peer_resume(peer);
+        receive_resume(peer);
 }
 
 void net_notify_tip(struct net *net, struct header_node *tip)

@@ -1,6 +1,7 @@
 /* net_private.h - what the files of net share: net.c (listeners, whom to call), peer.c (a
- * connection), headers.c and blocks.c (what we ask), serve.c (what we are asked), report.c (the
- * operator's view). All of it is the reactor thread's, except where a mutex is named. */
+ * connection), receive.c and messages.c (what comes in by it), headers.c and blocks.c (what we
+ * ask), serve.c (what we are asked), report.c (the operator's view). All of it is the reactor
+ * thread's, except where a mutex is named. */
 #ifndef NET_NET_PRIVATE_H
 #define NET_NET_PRIVATE_H
 #include "base/random.h"
@@ -155,12 +156,23 @@ void peer_log_packet(struct peer *peer, const char *arrow, enum message_type typ
 __attribute__((format(printf, 2, 3))) void peer_close(struct peer *peer, const char *format, ...);
 /* For what the peer did: an operator's own is only told of, a local one only disconnected. */
 void peer_punish(struct peer *peer, const char *why);
-void peer_resume(struct peer *peer); /* after credit came back */
+/* What the transport has to say by itself, and our version as soon as it can be said. */
+void peer_flush_handshake(struct peer *peer);
 void peer_tick(struct peer *peer, uint64_t now_ms);
 static inline bool peer_is_up(const struct peer *peer)
 {
     return peer->handshake.is_done && !peer->is_closing;
 }
+
+/* receive.c */
+void receive_bytes(struct peer *peer, struct bytes data);
+size_t receive_filled(struct peer *peer); /* the place it was received into is full: its size */
+void receive_resume(struct peer *peer);   /* after credit came back */
+
+/* messages.c */
+void messages_in(struct peer *peer, enum message_type type, struct bytes payload);
+void messages_send_version(struct peer *peer);
+void messages_tick(struct peer *peer, uint64_t now_ms); /* the handshake's time, pings */
 
 /* headers.c */
 void headers_message(struct peer *peer, struct bytes payload);
