@@ -275,10 +275,8 @@ void net_notify_headers(struct net *net, struct header_node *best)
     reactor_post(net->reactor, &net->wake);
 }
 
-static void on_credit(void *context)
+void net_notify_credit(struct net *net)
 {
-    struct net *net = context;
-
     pthread_mutex_lock(&net->mutex);
     bool was_set = net->has_credit;
     net->has_credit = true;
@@ -407,7 +405,6 @@ static void chain_begin(struct net *net)
 int net_open(struct net **opened, const struct net_config *config, char *text, size_t text_size)
 {
     struct net *net = net_new(config);
-    struct pipeline *pipeline = engine_pipeline(net->engine);
 
     seeds_from_file(net);
     chain_begin(net);
@@ -420,8 +417,6 @@ int net_open(struct net **opened, const struct net_config *config, char *text, s
         net_free(net);
         return error;
     }
-    pipeline->on_credit_context = net;
-    __atomic_store_n(&pipeline->on_credit, on_credit, __ATOMIC_RELEASE);
     timer_set(net->reactor, &net->timer, net_now_ms(net));
     *opened = net;
     return 0;

@@ -39,6 +39,7 @@ void net_free(struct net *net);
 /* Any thread: the engine's events. */
 void net_notify_tip(struct net *net, struct header_node *tip);
 void net_notify_headers(struct net *net, struct header_node *best);
+void net_notify_credit(struct net *net);
 
 struct net_stats {
     uint32_t incoming, outgoing, known_addresses;

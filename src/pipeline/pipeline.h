@@ -85,8 +85,7 @@ struct pipeline {
     _Atomic size_t credit_used;
     struct waiter credit_waiter;
     _Atomic uint32_t submitted_count; /* jobs between submit and release */
-    void (*on_credit)(
-        void *context); /* from the ledger thread, after credit came back; may be NULL */
+    void (*on_credit)(void *context); /* set before the start; any thread; may be NULL */
     void *on_credit_context;
 
     /* The arenas of the last blocks that left, the last one first: what a block needs of memory is
