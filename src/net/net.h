@@ -33,7 +33,7 @@ MUST_CHECK int net_open(struct net **net, const struct net_config *config, char 
 /* Closes listeners and connections; peers.bin is saved. The reactor runs until their closed
  * callbacks are in. */
 void net_stop(struct net *net);
-/* After reactor_run has returned and the engine is closed: nothing refers to net any more. */
+/* After reactor_run has returned, between engine_stop and engine_close. */
 void net_free(struct net *net);
 
 /* Any thread: the engine's events. */

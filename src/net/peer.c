@@ -17,14 +17,19 @@ static void drop(struct peer *peer)
     *link = peer->next;
     blocks_peer_gone(peer);
     headers_peer_gone(peer);
+    receive_peer_gone(peer);
     net_peer_gone(net, peer);
-    if (peer->job)
-        pipeline_release(peer->job);
     transport_free(peer->transport);
-    free(peer->held);
-    free(peer->small_block);
     free(peer->wanted);
-    free(peer);
+    peer->is_gone = true;
+    if (peer->works == 0)
+        free(peer);
+}
+
+void peer_work_done(struct peer *peer)
+{
+    if (--peer->works == 0 && peer->is_gone)
+        free(peer);
 }
 
 void peer_close(struct peer *peer, const char *format, ...)

@@ -452,6 +452,7 @@ static void stop(struct node *node)
     engine_stop(node->engine);
     if (node->has_import_thread)
         pthread_join(node->import_thread, NULL);
+    net_free(atomic_exchange(&node->net, NULL));
     struct progress_display *display = atomic_exchange(&node->log.display, NULL);
     if (display)
         progress_end(display);
@@ -466,7 +467,6 @@ static void stop(struct node *node)
         scrape_close(node->scrape);
     if (node->commands)
         commands_free(node->commands);
-    net_free(atomic_load(&node->net));
 }
 
 enum exit_code node_run(const struct options *options)
