@@ -78,6 +78,27 @@ static void finish(struct net *net, struct net_task *task)
     net->has_done_blocks = true;
 }
 
+void blocks_ask_peer(struct peer *peer)
+{
+    struct inv items[GETDATA_MAX];
+    uint8_t payload[9 + GETDATA_MAX * sizeof(struct inv)];
+    struct header_node *node;
+    uint32_t count = 0;
+    uint64_t now_ms = net_now_ms(peer->net);
+    bool is_lowest;
+
+    if (!peer->is_downloading || !peer_is_up(peer))
+        return;
+    while (count < GETDATA_MAX &&
+           (node = download_next(peer->net->download, &peer->download, now_ms, &is_lowest))) {
+        items[count].type = INV_BLOCK | INV_WITNESS_FLAG;
+        memcpy(items[count++].hash, &node->hash, 32);
+    }
+    if (count)
+        peer_send(peer, MESSAGE_GETDATA,
+                  (struct bytes){payload, inv_list_write(payload, items, count)});
+}
+
 static struct block_hash hash_of(const uint8_t *block)
 {
     struct header header;
@@ -109,7 +130,7 @@ void blocks_received(struct peer *peer, struct block_job *job, const uint8_t *ch
                                    net_now_ms(net), &node);
     if (arrival == DOWNLOAD_AGAIN) {
         pipeline_release(job);
-        blocks_ask(net);
+        blocks_ask_peer(peer);
         return;
     }
     struct block_done *done = xcalloc(1, sizeof *done);
@@ -125,7 +146,7 @@ void blocks_received(struct peer *peer, struct block_job *job, const uint8_t *ch
     if (checksum)
         memcpy(&job->checksum, checksum, sizeof job->checksum);
     pipeline_submit(job);
-    blocks_ask(net);
+    blocks_ask_peer(peer);
 }
 
 static bool has_work(const struct net *net, const struct header_node *node)
@@ -163,31 +184,10 @@ void blocks_peer_gone(struct peer *peer)
         blocks_ask(peer->net);
 }
 
-static void ask_peer(struct peer *peer, uint64_t now_ms)
-{
-    struct inv items[GETDATA_MAX];
-    uint8_t payload[9 + GETDATA_MAX * sizeof(struct inv)];
-    struct header_node *node;
-    uint32_t count = 0;
-    bool is_lowest;
-
-    while (count < GETDATA_MAX &&
-           (node = download_next(peer->net->download, &peer->download, now_ms, &is_lowest))) {
-        items[count].type = INV_BLOCK | INV_WITNESS_FLAG;
-        memcpy(items[count++].hash, &node->hash, 32);
-    }
-    if (count)
-        peer_send(peer, MESSAGE_GETDATA,
-                  (struct bytes){payload, inv_list_write(payload, items, count)});
-}
-
 void blocks_ask(struct net *net)
 {
-    uint64_t now_ms = net_now_ms(net);
-
     for (struct peer *peer = net->peers; peer; peer = peer->next)
-        if (peer->is_downloading && peer_is_up(peer))
-            ask_peer(peer, now_ms);
+        blocks_ask_peer(peer);
 }
 
 void blocks_follow(struct net *net)

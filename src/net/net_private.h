@@ -286,6 +286,7 @@ void blocks_received(struct peer *peer, struct block_job *job, const uint8_t *ch
 void blocks_spoilt(struct peer *peer, const uint8_t *block);
 void blocks_follow(struct net *net);
 void blocks_ask(struct net *net);
+void blocks_ask_peer(struct peer *peer);
 void blocks_peer_changed(struct peer *peer);
 void blocks_peer_gone(struct peer *peer);
 void blocks_tick(struct net *net, uint64_t now_ms);
