@@ -166,9 +166,6 @@ static void heard_tip(void *context, struct header_node *tip)
 
     if (net)
         net_notify_tip(net, tip);
-    pthread_mutex_lock(&bench->rig.mutex);
-    pthread_cond_broadcast(&bench->rig.is_done);
-    pthread_mutex_unlock(&bench->rig.mutex);
 }
 
 static void heard_headers(void *context, struct header_node *best)
@@ -253,18 +250,10 @@ static void wait_for_height(struct bench *bench)
 {
     struct engine_snapshot snapshot;
 
-    for (;;) {
-        struct timespec until;
-
+    do {
+        usleep(5000);
         engine_snapshot(bench->rig.engine, &snapshot);
-        if (snapshot.height >= bench->height)
-            return;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec++;
-        pthread_mutex_lock(&bench->rig.mutex);
-        pthread_cond_timedwait(&bench->rig.is_done, &bench->rig.mutex, &until);
-        pthread_mutex_unlock(&bench->rig.mutex);
-    }
+    } while (snapshot.height < bench->height);
 }
 
 struct ending {

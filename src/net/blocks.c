@@ -139,7 +139,7 @@ void blocks_received(struct peer *peer, struct block_job *job, const uint8_t *ch
     done->peer_id = peer->id;
     done->node = arrival == DOWNLOAD_FIRST ? node : NULL;
     job->expected = done->node;
-    job->is_requested = arrival == DOWNLOAD_FIRST;
+    job->is_requested = job->is_awaited = arrival == DOWNLOAD_FIRST;
     job->done = job_done;
     job->context = done;
     job->has_checksum = checksum != NULL;

@@ -78,6 +78,7 @@ bool connect_job(struct engine *engine, struct block_job *job)
     job->script_flags = block_script_flags(engine->params, &node->hash, node->height);
     job->skips_scripts = skips_scripts(engine, node);
     job->state = JOB_CONNECTED;
+    job->is_held = false;
     pipeline_push_check(&engine->pipeline, job);
     push_children(engine, node);
     return true;
