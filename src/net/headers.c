@@ -279,8 +279,8 @@ static void judge(struct peer *peer, enum verdict verdict)
 
 static void peer_has(struct peer *peer, struct header_node *node)
 {
-    if (!peer->best || u256_compare(&node->chainwork, &peer->best->chainwork) > 0)
-        peer->best = node;
+    if (!peer->best || u256_compare(&node->chainwork, &peer->best->chainwork) >= 0)
+        peer->best = node; /* of equals the last that it told of */
     blocks_peer_changed(peer);
 }
 
@@ -316,6 +316,7 @@ static void work_done(struct net *net, const struct headers_work *work)
     if (last && verdict == VALID) {
         peer_has(peer, last);
         protect(peer);
+        blocks_ask_aside(peer, last);
         if (work->is_full)
             headers_ask(peer, last);
     } else {

@@ -23,7 +23,15 @@
 #define MANUAL_MAX    64
 #define NONCES_MAX    1024
 
+#define UNJUDGED_MAX 1024 /* as many as the window has blocks */
+
 struct headers_work;
+
+/* Of a block that is kept but not judged yet. */
+struct sender {
+    struct header_node *node; /* NULL: none */
+    uint64_t peer_id;
+};
 
 struct peer {
     struct net *net;
@@ -117,6 +125,8 @@ struct net {
     uint64_t seeds_saved_ms, call_due_ms;
 
     struct download *download;
+    struct sender unjudged[UNJUDGED_MAX]; /* the last ones, a ring */
+    uint32_t unjudged_at;
     struct header_node *tip, *best; /* as last heard */
     bool is_synced;
 
@@ -176,6 +186,9 @@ void blocks_received(struct peer *peer, struct block_job *job);
 void blocks_done(struct net *net);
 void blocks_follow(struct net *net);
 void blocks_ask(struct net *net);
+/* Of peer what leads to last, if it has no less work than our tip, branches off near it and is not
+ * in the plan already. */
+void blocks_ask_aside(struct peer *peer, struct header_node *last);
 void blocks_peer_changed(struct peer *peer);
 void blocks_peer_gone(struct peer *peer);
 void blocks_tick(struct net *net, uint64_t now_ms);
