@@ -28,14 +28,13 @@ int read_ledger_block(struct engine *engine, const struct header_node *node, str
     struct coin_hash *outputs = arena_array(arena, block->output_count, sizeof *outputs);
     uint32_t *checks = arena_array(arena, block->output_count, sizeof *checks);
     coin_hash_block(&engine->key, block, inputs, outputs, checks);
-    *lb = (struct ledger_block){.block = block,
-                                .pos = node->pos,
-                                .inputs = inputs,
-                                .outputs = outputs,
-                                .checks = checks,
-                                .bip30 = block_is_bip30_repeat(&node->hash, node->height)
-                                             ? BIP30_OVERWRITE
-                                             : BIP30_ENFORCED};
+    *lb = (struct ledger_block){
+        .block = block,
+        .pos = node->pos,
+        .inputs = inputs,
+        .outputs = outputs,
+        .checks = checks,
+        .bip30 = block_is_bip30_repeat(engine->params, node) ? BIP30_OVERWRITE : BIP30_ENFORCED};
     return 0;
 }
 
