@@ -84,7 +84,8 @@ static int replay(struct engine *engine, struct header_node *goal)
     if (!header_is_ancestor(top, goal))
         goal = top;
     for (int32_t height = root->height + 1; error == 0 && height <= goal->height; height++) {
-        error = replay_block(engine, header_ancestor(goal, height));
+        error = is_start_cancelled(engine) ? -ECANCELED
+                                           : replay_block(engine, header_ancestor(goal, height));
         if (error == -EBADMSG && height > top->height)
             break;
         if (clock_monotonic_us() - shown_us >= PROGRESS_US) {
