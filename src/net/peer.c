@@ -26,13 +26,18 @@ static void drop(struct peer *peer)
     *link = peer->next;
     blocks_peer_gone(peer);
     headers_peer_gone(peer);
+    receive_peer_gone(peer);
     calls_peer_gone(net, peer);
-    if (peer->job)
-        pipeline_release(peer->job);
-    free(peer->held);
-    free(peer->small_block);
     free(peer->wanted);
-    destroy(peer);
+    peer->is_gone = true;
+    if (peer->works == 0)
+        destroy(peer);
+}
+
+void peer_work_done(struct peer *peer)
+{
+    if (--peer->works == 0 && peer->is_gone)
+        destroy(peer);
 }
 
 void peer_print(char out[PEER_TEXT_SIZE], const struct peer *peer)

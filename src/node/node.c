@@ -26,7 +26,7 @@ struct node {
     struct reactor *reactor;
     struct engine *engine;
     char agent[64];            /* of our version messages */
-    _Atomic(struct net *) net; /* the main thread writes, the ledger thread reads for its events */
+    _Atomic(struct net *) net; /* the main thread writes, the engine's read it for their events */
     struct commands *commands;
     struct monitor *monitor;
     struct metrics metrics;
@@ -127,6 +127,15 @@ static void engine_headers(void *context, struct header_node *best)
 
     if (net)
         net_notify_headers(net, best);
+}
+
+static void engine_credit(void *context)
+{
+    struct node *node = context;
+    struct net *net = atomic_load(&node->net);
+
+    if (net)
+        net_notify_credit(net);
 }
 
 /* On the reactor's thread: the end begins. */
@@ -297,6 +306,7 @@ static enum exit_code open_engine(struct node *node)
                                               .headers = engine_headers,
                                               .invalid = engine_invalid,
                                               .failed = engine_failed,
+                                              .credit = engine_credit,
                                               .context = node},
                                    .worker_count =
                                        (uint32_t)(node->options->threads ? node->options->threads
@@ -448,6 +458,7 @@ static void stop(struct node *node)
     engine_stop(node->engine);
     if (node->has_import_thread)
         pthread_join(node->import_thread, NULL);
+    net_free(atomic_exchange(&node->net, NULL));
     struct progress_display *display = atomic_exchange(&node->log.display, NULL);
     if (display)
         progress_end(display);
@@ -462,7 +473,6 @@ static void stop(struct node *node)
         scrape_close(node->scrape);
     if (node->commands)
         commands_free(node->commands);
-    net_free(atomic_load(&node->net));
 }
 
 enum exit_code node_run(const struct options *options)

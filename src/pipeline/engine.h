@@ -26,7 +26,7 @@ enum engine_error {
 
 enum engine_log_level { ENGINE_LOG_ERROR, ENGINE_LOG_WARNING, ENGINE_LOG_INFO, ENGINE_LOG_DEBUG };
 
-/* What others hear of the chain. All from the ledger thread; any may be NULL. */
+/* What others hear of the chain. All from the ledger thread, but for credit; any may be NULL. */
 struct engine_events {
     void (*log)(void *context, enum engine_log_level level, const char *line);
     void (*tip)(void *context, struct header_node *tip);      /* a new best verified block */
@@ -34,6 +34,7 @@ struct engine_events {
     void (*invalid)(void *context, const struct header_node *node, enum verdict verdict);
     void (*failed)(void *context, enum engine_error error,
                    const char *text); /* the node must stop */
+    void (*credit)(void *context);    /* credit came back; any thread */
     void *context;
 };
 
