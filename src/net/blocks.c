@@ -139,7 +139,7 @@ void blocks_peer_changed(struct peer *peer)
     struct net *net = peer->net;
     uint64_t services = peer->handshake.services;
 
-    if (!peer_is_up(peer) || !(services & SERVICE_WITNESS) ||
+    if (!peer_is_up(peer) || peer->direction == PEER_FETCH || !(services & SERVICE_WITNESS) ||
         !(services & (SERVICE_NETWORK | SERVICE_NETWORK_LIMITED)))
         return;
     peer->download.is_limited = !(services & SERVICE_NETWORK);

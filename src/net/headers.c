@@ -411,7 +411,7 @@ static void behind_tick(struct peer *peer, uint64_t now_ms)
 
 void headers_tick(struct peer *peer, uint64_t now_ms)
 {
-    if (!peer_is_up(peer) || !peer->net->best)
+    if (!peer_is_up(peer) || peer->direction == PEER_FETCH || !peer->net->best)
         return;
     source_tick(peer, now_ms);
     if (!peer->is_closing)

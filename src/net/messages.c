@@ -1,14 +1,10 @@
 /* messages.c - what is said once a connection speaks: the handshake, and the small messages that
  * are neither headers nor blocks. */
-#include "base/arena.h"
-#include "codec/message_addr.h"
 #include "net/net_private.h"
 
-#include <stdlib.h>
-
+#define CONNECT_MS       5000
 #define PING_INTERVAL_MS 120000
 #define SILENCE_MS       1200000
-#define ADDR_TOKENS_A_MS (0.1 / 1000)
 #define MONEY_MAX_SAT    2100000000000000ull
 
 static void send_number(struct peer *peer, enum message_type type, uint64_t number)
@@ -19,19 +15,13 @@ static void send_number(struct peer *peer, enum message_type type, uint64_t numb
     peer_send(peer, type, (struct bytes){payload, sizeof payload});
 }
 
-static uint64_t our_services(const struct net *net)
-{
-    return SERVICE_NETWORK | SERVICE_WITNESS | SERVICE_NETWORK_LIMITED |
-           (net->env.aead && !net->config.is_v1only ? SERVICE_P2P_V2 : 0);
-}
-
 void messages_send_version(struct peer *peer)
 {
     struct net *net = peer->net;
     uint8_t payload[VERSION_SIZE_MAX];
     struct version_message version = {
         .version = PROTOCOL_VERSION,
-        .services = our_services(net),
+        .services = net_services(net),
         .time = engine_now(net->engine),
         .receiver = peer->addr,
         .nonce = peer->own_nonce,
@@ -60,13 +50,9 @@ static void handshake_done(struct peer *peer)
     const struct handshake *h = &peer->handshake;
     struct seed *seed = seeds_find(net->seeds, &peer->addr);
 
-    if (peer->direction != PEER_INCOMING) {
-        if (seed)
-            seeds_connected(seed, h->services, engine_now(net->engine));
-        peer->has_asked_addrs = true;
-        peer->addr_tokens += ADDR_COUNT_MAX;
-        peer_send(peer, MESSAGE_GETADDR, (struct bytes){NULL, 0});
-    }
+    if (peer->direction != PEER_INCOMING && seed)
+        seeds_connected(seed, h->services, engine_now(net->engine));
+    gossip_begin(peer);
     if (peer->manual)
         peer->manual->attempts = 0;
     if (h->common_version >= PROTOCOL_SENDHEADERS)
@@ -97,60 +83,6 @@ static void ping_in(struct peer *peer, struct bytes payload)
 
     if (peer->handshake.common_version >= PROTOCOL_PING_NONCE && number_parse(&nonce, payload))
         send_number(peer, MESSAGE_PONG, nonce);
-}
-
-static void addrs_in(struct peer *peer, struct bytes payload, bool is_v2)
-{
-    struct net *net = peer->net;
-    struct addr_list list;
-    struct addr_entry entry;
-    uint64_t now_ms = net_now_ms(net);
-    enum parse_result result = addr_list_open(&list, payload, is_v2);
-
-    if (result == PARSE_EXCEEDED)
-        peer_punish(peer, "too many addresses");
-    if (result != PARSE_OK)
-        return;
-    if (peer->addr_tokens < ADDR_COUNT_MAX)
-        peer->addr_tokens += (double)(now_ms - peer->addr_tokens_ms) * ADDR_TOKENS_A_MS;
-    peer->addr_tokens_ms = now_ms;
-    while (peer->addr_tokens >= 1 && addr_list_next(&list, &entry)) {
-        peer->addr_tokens--;
-        seeds_add(net->seeds, &entry, engine_now(net->engine), false);
-    }
-}
-
-static void getaddr_in(struct peer *peer)
-{
-    struct addr_entry *entries;
-    bool is_v2 = peer->handshake.wants_addrv2;
-
-    if (peer->direction != PEER_INCOMING || peer->has_told_addrs)
-        return;
-    peer->has_told_addrs = true;
-    entries = xmalloc(ADDR_COUNT_MAX * sizeof *entries);
-    uint32_t count =
-        seeds_sample(peer->net->seeds, entries, ADDR_COUNT_MAX, engine_now(peer->net->engine));
-    uint8_t *payload = xmalloc(3 + (size_t)count * ADDR_ENTRY_SIZE_MAX), *at = payload + 3;
-    uint16_t told = 0;
-    for (uint32_t i = 0; i < count; i++)
-        if (is_v2 || entries[i].addr.kind <= NETADDR_IPV6) {
-            at += addr_entry_write(at, &entries[i], is_v2);
-            told++;
-        }
-    size_t head =
-        told < 0xfd ? 1 : 3; /* the compact size of the number, right before the entries */
-    if (head == 1) {
-        payload[2] = (uint8_t)told;
-    } else {
-        payload[0] = 0xfd;
-        le16_write(payload + 1, told);
-    }
-    if (told)
-        peer_send(peer, is_v2 ? MESSAGE_ADDRV2 : MESSAGE_ADDR,
-                  (struct bytes){payload + 3 - head, (size_t)(at - payload) - 3 + head});
-    free(payload);
-    free(entries);
 }
 
 static void inv_in(struct peer *peer, struct bytes payload)
@@ -208,10 +140,10 @@ static void message_in(struct peer *peer, enum message_type type, struct bytes p
         break;
     case MESSAGE_ADDR:
     case MESSAGE_ADDRV2:
-        addrs_in(peer, payload, type == MESSAGE_ADDRV2);
+        gossip_addrs_in(peer, payload, type == MESSAGE_ADDRV2);
         break;
     case MESSAGE_GETADDR:
-        getaddr_in(peer);
+        gossip_getaddr_in(peer);
         break;
     case MESSAGE_INV:
         inv_in(peer, payload);
@@ -285,8 +217,16 @@ void messages_in(struct peer *peer, enum message_type type, struct bytes payload
 
 void messages_tick(struct peer *peer, uint64_t now_ms)
 {
-    if (!peer->handshake.is_done) {
-        if (now_ms - peer->opened_ms > HANDSHAKE_TIMEOUT_MS)
+    uint64_t age_ms = now_ms - peer->opened_ms; /* of the stage it is in */
+
+    if (!peer->is_connected) {
+        if (age_ms > CONNECT_MS)
+            peer_close(peer, "does not answer the call");
+    } else if (peer->socks) {
+        if (age_ms > SOCKS_TIMEOUT_MS)
+            peer_close(peer, "proxy: no connection in time");
+    } else if (!peer->handshake.is_done) {
+        if (age_ms > HANDSHAKE_TIMEOUT_MS)
             peer_close(peer, "no handshake in a minute");
     } else if (peer->ping_nonce && now_ms - peer->ping_sent_ms > SILENCE_MS) {
         peer_close(peer, "no answer to ping");

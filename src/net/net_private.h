@@ -1,6 +1,7 @@
-/* net_private.h - what the files of net share: net.c (listeners, whom to call), peer.c (a
- * connection), receive.c and messages.c (what comes in by it), headers.c and blocks.c (what we
- * ask), serve.c (what we are asked), report.c (the operator's view). All of it is the reactor
+/* net_private.h - what the files of net share: net.c (listeners, the turns of the loop), calls.c
+ * (whom to call), files.c (what is kept over restarts), peer.c (a connection), receive.c and
+ * messages.c (what comes in by it), gossip.c (addresses), headers.c and blocks.c (what we ask),
+ * serve.c (what we are asked), report.c (the operator's view). All of it is the reactor
  * thread's, except where a mutex is named. */
 #ifndef NET_NET_PRIVATE_H
 #define NET_NET_PRIVATE_H
@@ -12,7 +13,9 @@
 #include "net/net.h"
 #include "net/presync.h"
 #include "net/seeds.h"
+#include "net/socks.h"
 #include "net/transport.h"
+#include "net/upload.h"
 #include <pthread.h>
 #include <sys/socket.h>
 
@@ -24,6 +27,10 @@
 #define MANUAL_MAX    64
 #define NONCES_MAX    1024
 
+#define NET_EXTERNAL_MAX 8
+#define GOSSIP_KNOWN_MAX 512
+#define GOSSIP_QUEUE_MAX 64
+
 /* Part of what another thread does for us. It comes home in the order of net_post; when the node
  * has stopped too, so that finish frees it then. */
 struct net_task {
@@ -33,14 +40,25 @@ struct net_task {
 
 struct arrival;
 
+/* Of a peer that is told addresses. */
+struct gossip {
+    uint64_t known[GOSSIP_KNOWN_MAX]; /* tags of what it told or was told last */
+    uint32_t known_count;             /* ever */
+    uint32_t queued_count;
+    struct addr_entry queued[GOSSIP_QUEUE_MAX];
+    uint64_t flush_due_ms, own_due_ms;
+};
+
 struct peer {
     struct net *net;
     struct peer *next;
     uint64_t id;
     struct conn *conn;
-    struct netaddr addr;
+    struct netaddr addr; /* NETADDR_NONE: only its name is known; the port is right */
+    char *name;          /* that the proxy resolves, or NULL */
     enum peer_direction direction;
     struct manual *manual; /* whose connection this is, or NULL */
+    struct socks *socks;   /* until the proxy has made the connection */
     struct transport *transport;
     struct handshake handshake;
     uint64_t own_nonce;
@@ -88,6 +106,7 @@ struct peer {
     bool has_continue_hash;
 
     /* addresses */
+    struct gossip *gossip; /* NULL: it is told none */
     bool has_asked_addrs, has_told_addrs;
     double addr_tokens;
     uint64_t addr_tokens_ms;
@@ -95,12 +114,34 @@ struct peer {
 
 /* One that the operator wants connected. */
 struct manual {
-    char text[NETADDR_HOST_SIZE + 8];
-    struct netaddr addr;
+    uint64_t id;
+    char name[NETADDR_HOST_SIZE]; /* empty: it is known by its address */
+    struct netaddr addr;          /* of a name: the last one found, or only its port */
     struct peer *peer;
     uint32_t attempts;
     uint64_t due_ms;
-    bool is_v1; /* it would not speak v2 */
+    bool is_asked; /* the resolver, for its address */
+    bool is_v1;    /* it would not speak v2 */
+};
+
+enum net_file_kind { NET_FILE_PEERS, NET_FILE_BANS, NET_FILE_COUNT };
+
+/* One that is kept over restarts, on its way to the disk. */
+struct net_file {
+    struct net *net;
+    enum net_file_kind kind;
+    bool is_due, is_saving;
+    struct bytes data; /* malloc'ed, while it is saved */
+    int error;
+    struct command command;
+    struct reactor_message message;
+};
+
+/* The answer to getaddr. */
+struct gossip_cache {
+    uint32_t count;
+    uint64_t until_ms;
+    struct addr_entry entries[ADDR_COUNT_MAX];
 };
 
 struct net_listener {
@@ -116,16 +157,27 @@ struct net {
     struct transport_env env;
     struct peer *peers;
     uint64_t next_id;
-    bool is_stopping;
+    bool is_open, is_stopping;
     struct net_listener listeners[LISTENERS_MAX];
     uint32_t listener_count;
     struct manual manuals[MANUAL_MAX];
     uint32_t manual_count;
+    uint64_t next_manual_id;
+    bool has_proxy;
+    struct netaddr proxy, external[NET_EXTERNAL_MAX];
+    uint32_t external_count;
+    struct resolver *resolver;
+    uint32_t seeds_first, seeds_asked; /* of the DNS seeds */
+    uint64_t seeds_due_ms;
     struct seeds *seeds;
     struct banlist *bans;
-    struct prng prng; /* jitter only */
+    struct net_file files[NET_FILE_COUNT];
+    uint64_t peers_saved_ms;
+    struct siphash_key gossip_key;
+    struct gossip_cache gossip_cache;
+    struct upload upload;
+    struct prng prng; /* jitter, and what needs no secrecy */
     struct reactor_timer timer;
-    uint64_t seeds_saved_ms, call_due_ms;
 
     struct download *download;
     struct header_node *tip, *best; /* as last heard */
@@ -151,14 +203,37 @@ __attribute__((format(printf, 3, 4))) void net_log(struct net *net, enum engine_
 uint64_t net_now_ms(const struct net *net);
 struct peer *net_find_peer(struct net *net, uint64_t id);
 void net_post(struct net *net, struct net_task *task); /* any thread */
-bool net_add_manual(struct net *net, const char *given, const char **why);
-void net_peer_gone(struct net *net, struct peer *peer);
+uint64_t net_services(const struct net *net);          /* ours */
+void net_count_sent(struct peer *peer, size_t size);
+
+/* calls.c */
+void calls_begin(struct net *net);
+void calls_tick(struct net *net, uint64_t now_ms);
+/* False with the reason in why. */
+MUST_CHECK bool calls_add_manual(struct net *net, const char *given, const char **why);
+void calls_forget(struct net *net, struct peer *peer); /* it is not called again */
+void calls_peer_gone(struct net *net, struct peer *peer);
+bool calls_can_reach(const struct net *net, const struct netaddr *addr);
+
+/* files.c */
+void files_load(struct net *net);
+void files_tick(struct net *net, uint64_t now_ms);
+void files_end(struct net *net); /* the loop has ended */
+
+/* gossip.c */
+void gossip_begin(struct peer *peer); /* after the handshake */
+void gossip_addrs_in(struct peer *peer, struct bytes payload, bool is_v2);
+void gossip_getaddr_in(struct peer *peer);
+void gossip_tick(struct peer *peer, uint64_t now_ms);
 
 /* peer.c */
 socklen_t peer_sockaddr(const struct netaddr *addr, struct sockaddr_storage *storage);
 struct peer *peer_adopt(struct net *net, int fd);
-struct peer *peer_call(struct net *net, const struct netaddr *addr, enum peer_direction direction,
-                       bool is_v1);
+/* To addr, or through the proxy to name if addr has only a port. */
+struct peer *peer_call(struct net *net, const struct netaddr *addr, const char *name,
+                       enum peer_direction direction, bool is_v1);
+#define PEER_TEXT_SIZE (NETADDR_HOST_SIZE + 8)
+void peer_print(char out[PEER_TEXT_SIZE], const struct peer *peer); /* its address or name */
 void peer_send(struct peer *peer, enum message_type type, struct bytes payload);
 /* arrow: "<-" sent, "->" received. */
 void peer_log_packet(struct peer *peer, const char *arrow, enum message_type type,

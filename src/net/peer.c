@@ -7,6 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static void destroy(struct peer *peer)
+{
+    transport_free(peer->transport);
+    free(peer->name);
+    free(peer->socks);
+    free(peer->gossip);
+    free(peer);
+}
+
 static void drop(struct peer *peer)
 {
     struct net *net = peer->net;
@@ -18,31 +27,38 @@ static void drop(struct peer *peer)
     blocks_peer_gone(peer);
     headers_peer_gone(peer);
     receive_peer_gone(peer);
-    net_peer_gone(net, peer);
-    transport_free(peer->transport);
+    calls_peer_gone(net, peer);
     free(peer->wanted);
     peer->is_gone = true;
     if (peer->works == 0)
-        free(peer);
+        destroy(peer);
 }
 
 void peer_work_done(struct peer *peer)
 {
     if (--peer->works == 0 && peer->is_gone)
-        free(peer);
+        destroy(peer);
+}
+
+void peer_print(char out[PEER_TEXT_SIZE], const struct peer *peer)
+{
+    if (peer->name)
+        snprintf(out, PEER_TEXT_SIZE, "%s:%u", peer->name, peer->addr.port);
+    else
+        netaddr_print(out, &peer->addr);
 }
 
 void peer_close(struct peer *peer, const char *format, ...)
 {
     va_list args;
-    char addr[NETADDR_TEXT_SIZE];
+    char addr[PEER_TEXT_SIZE];
 
     if (peer->is_closing)
         return;
     va_start(args, format);
     vsnprintf(peer->why, sizeof peer->why, format, args);
     va_end(args);
-    netaddr_print(addr, &peer->addr);
+    peer_print(addr, peer);
     net_log(peer->net, ENGINE_LOG_DEBUG, "peer %llu (%s): closing: %s",
             (unsigned long long)peer->id, addr, peer->why);
     peer->is_closing = true;
@@ -56,7 +72,7 @@ void peer_punish(struct peer *peer, const char *why)
                 (unsigned long long)peer->id, why);
         return;
     }
-    if (!netaddr_is_local(&peer->addr))
+    if (!netaddr_is_local(&peer->addr) && peer->addr.kind != NETADDR_NONE)
         banlist_discourage(peer->net->bans, &peer->addr);
     peer_close(peer, "misbehaves: %s", why);
 }
@@ -67,9 +83,7 @@ static void send_bytes(struct peer *peer, struct bytes data)
         peer_close(peer, "does not read what it asked for");
         return;
     }
-    peer->sent_bytes += data.size;
-    peer->net->sent_bytes += data.size;
-    peer->sent_ms = net_now_ms(peer->net);
+    net_count_sent(peer, data.size);
 }
 
 void peer_log_packet(struct peer *peer, const char *arrow, enum message_type type,
@@ -117,7 +131,32 @@ static void on_connected(void *owner)
 
     peer->is_connected = true;
     peer->opened_ms = peer->received_ms = net_now_ms(peer->net);
+    if (peer->socks)
+        send_bytes(peer, peer->socks->out);
+    else
+        peer_flush_handshake(peer);
+}
+
+/* What the proxy says; false when nothing is left for the peer. */
+static bool proxy_in(struct peer *peer, struct bytes *data)
+{
+    switch (socks_receive(peer->socks, data)) {
+    case SOCKS_MORE:
+        return false;
+    case SOCKS_SEND:
+        send_bytes(peer, peer->socks->out);
+        return !peer->is_closing && proxy_in(peer, data);
+    case SOCKS_FAILED:
+        peer_close(peer, "%s", peer->socks->why);
+        return false;
+    case SOCKS_DONE:
+        break;
+    }
+    free(peer->socks);
+    peer->socks = NULL;
+    peer->opened_ms = net_now_ms(peer->net);
     peer_flush_handshake(peer);
+    return data->size > 0;
 }
 
 static void count_received(struct peer *peer, size_t size)
@@ -127,6 +166,12 @@ static void count_received(struct peer *peer, size_t size)
     peer->net->received_bytes += size;
 }
 
+static bool wants_retry_v1(const struct peer *peer)
+{
+    return peer->is_connected && !peer->socks &&
+           transport_wants_v1(peer->transport, peer->sent_bytes);
+}
+
 static void on_received(void *owner, struct bytes data)
 {
     struct peer *peer = owner;
@@ -134,12 +179,13 @@ static void on_received(void *owner, struct bytes data)
     if (peer->is_closing)
         return;
     if (data.size == 0) {
-        peer->wants_retry_v1 = transport_wants_v1(peer->transport, peer->sent_bytes);
-        peer_close(peer, "closed by the other side");
+        peer->wants_retry_v1 = wants_retry_v1(peer);
+        peer_close(peer, peer->socks ? "closed by the proxy" : "closed by the other side");
         return;
     }
     count_received(peer, data.size);
-    receive_bytes(peer, data);
+    if (!peer->socks || proxy_in(peer, &data))
+        receive_bytes(peer, data);
 }
 
 static void on_filled(void *owner)
@@ -159,8 +205,7 @@ static void on_closed(void *owner, int error)
     struct peer *peer = owner;
 
     if (error) {
-        peer->wants_retry_v1 =
-            peer->is_connected && transport_wants_v1(peer->transport, peer->sent_bytes);
+        peer->wants_retry_v1 = wants_retry_v1(peer);
         if (!peer->is_closing)
             snprintf(peer->why, sizeof peer->why, "%s", strerror(-error));
     }
@@ -203,8 +248,7 @@ static struct peer *peer_new(struct net *net, enum peer_direction direction, boo
 static struct peer *link_peer(struct peer *peer)
 {
     if (!peer->conn) {
-        transport_free(peer->transport);
-        free(peer);
+        destroy(peer);
         return NULL;
     }
     peer->next = peer->net->peers;
@@ -261,14 +305,25 @@ struct peer *peer_adopt(struct net *net, int fd)
     return link_peer(peer);
 }
 
-struct peer *peer_call(struct net *net, const struct netaddr *addr, enum peer_direction direction,
-                       bool is_v1)
+struct peer *peer_call(struct net *net, const struct netaddr *addr, const char *name,
+                       enum peer_direction direction, bool is_v1)
 {
     struct peer *peer = peer_new(net, direction, is_v1);
     struct sockaddr_storage storage;
-    socklen_t size = peer_sockaddr(addr, &storage);
+    socklen_t size = peer_sockaddr(net->has_proxy ? &net->proxy : addr, &storage);
 
     peer->addr = *addr;
+    if (addr->kind == NETADDR_NONE) {
+        size_t name_size = strlen(name) + 1;
+
+        assert(net->has_proxy);
+        peer->name = xmalloc(name_size);
+        memcpy(peer->name, name, name_size);
+    }
+    if (net->has_proxy) {
+        peer->socks = xmalloc(sizeof *peer->socks);
+        socks_init(peer->socks, addr, name);
+    }
     peer->conn =
         conn_connect(net->reactor, (struct sockaddr *)&storage, size, &LIMITS, &EVENTS, peer);
     return link_peer(peer);
@@ -279,5 +334,8 @@ void peer_tick(struct peer *peer, uint64_t now_ms)
     if (peer->is_closing)
         return;
     messages_tick(peer, now_ms);
+    if (!peer_is_up(peer))
+        return;
     headers_tick(peer, now_ms);
+    gossip_tick(peer, now_ms);
 }

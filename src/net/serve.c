@@ -244,6 +244,19 @@ static void ask_engine(struct peer *peer, const struct inv *inv)
     peer->is_reading = true;
 }
 
+/* An old block, when --max-upload leaves room for new ones only. */
+static bool is_over_upload(struct net *net, const struct inv *inv)
+{
+    struct block_hash hash;
+
+    if (!upload_is_reached(&net->upload, net_now_ms(net)))
+        return false;
+    memcpy(&hash, inv->hash, sizeof hash);
+    const struct header_node *node = header_tree_find(engine_lock_tree(net->engine), &hash);
+    engine_unlock_tree(net->engine);
+    return node && net->best->time - (int64_t)node->time > UPLOAD_OLD_S;
+}
+
 void serve_continue(struct peer *peer)
 {
     while (peer_is_up(peer) && !peer->is_reading && peer->wanted_at < peer->wanted_count &&
@@ -251,9 +264,12 @@ void serve_continue(struct peer *peer)
         const struct inv *inv = &peer->wanted[peer->wanted_at++];
         uint32_t type = inv->type & ~INV_WITNESS_FLAG;
 
-        if (type == INV_BLOCK || inv->type == INV_CMPCT_BLOCK)
-            ask_engine(peer, inv);
-        else if (inv->type == INV_MERKLE_BLOCK)
+        if (type == INV_BLOCK || inv->type == INV_CMPCT_BLOCK) {
+            if (is_over_upload(peer->net, inv))
+                peer_close(peer, "asks for an old block when --max-upload is reached");
+            else
+                ask_engine(peer, inv);
+        } else if (inv->type == INV_MERKLE_BLOCK)
             peer_close(peer, "filtered blocks without bloom filters");
         else
             send_inv(peer, MESSAGE_NOTFOUND, inv);
@@ -321,8 +337,7 @@ static void send_block(struct peer *peer, struct serve_work *work)
         peer_close(peer, "does not read what it asked for");
         return;
     }
-    peer->sent_bytes += block.size;
-    net->sent_bytes += block.size;
+    net_count_sent(peer, block.size);
     net->served_blocks++;
     net->served_bytes += block.size;
 }

@@ -412,9 +412,14 @@ static enum exit_code open_net(struct node *node)
                                 .serve_count = options->serve.count,
                                 .connect = options->connect.items,
                                 .connect_count = options->connect.count,
+                                .external = options->external.items,
+                                .external_count = options->external.count,
+                                .proxy = options->proxy,
                                 .outgoing_max = (uint32_t)options->outgoing,
                                 .incoming_max = (uint32_t)options->incoming,
                                 .is_v1only = options->is_v1only,
+                                .is_without_dns = options->is_without_dns,
+                                .upload_max = (uint64_t)options->max_upload,
                                 .is_packet = options->is_verbose,
                                 .packets = options->is_packet ? node->log.log : NULL,
                                 .log = log_net_line,
@@ -422,9 +427,10 @@ static enum exit_code open_net(struct node *node)
     struct net *net;
 
     snprintf(node->agent, sizeof node->agent, "/Caesure:%s/", caesure_version);
-    if (net_open(&net, &config, text, sizeof text) < 0) {
+    int error = net_open(&net, &config, text, sizeof text);
+    if (error < 0) {
         fprintf(stderr, "caesure: %s\n", text);
-        return EXIT_LISTEN;
+        return error == -EINVAL ? EXIT_USAGE : EXIT_LISTEN;
     }
     atomic_store(&node->net, net);
     return EXIT_DONE;
