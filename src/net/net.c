@@ -13,6 +13,7 @@
 #define WINDOW_BLOCKS   1024
 #define PEER_BLOCKS_MAX 128
 #define WINDOW_BYTES    ((size_t)256 << 20)
+#define TASKS_MAX       1024 /* with the workers at once */
 #define PEERS_FILE      "peers.bin"
 #define PEERS_FILE_MAX  (1 << 20)
 
@@ -238,6 +239,34 @@ static void heard_chain(struct net *net, struct header_node *tip)
             serve_announce(peer);
 }
 
+void net_post(struct net *net, struct net_task *task)
+{
+    task->next = NULL;
+    pthread_mutex_lock(&net->mutex);
+    *net->last_task = task;
+    net->last_task = &task->next;
+    pthread_mutex_unlock(&net->mutex);
+    reactor_post(net->reactor, &net->wake);
+}
+
+static void finish_tasks(struct net *net)
+{
+    pthread_mutex_lock(&net->mutex);
+    struct net_task *task = net->first_task;
+    net->first_task = NULL;
+    net->last_task = &net->first_task;
+    pthread_mutex_unlock(&net->mutex);
+    while (task) {
+        struct net_task *next = task->next;
+
+        task->finish(net, task);
+        task = next;
+    }
+    if (net->has_done_blocks && !net->is_stopping)
+        blocks_follow(net);
+    net->has_done_blocks = false;
+}
+
 static void wake(struct reactor_message *message)
 {
     struct net *net = (struct net *)((char *)message - offsetof(struct net, wake));
@@ -248,15 +277,13 @@ static void wake(struct reactor_message *message)
     net->heard_tip = net->heard_best = NULL;
     net->has_credit = false;
     pthread_mutex_unlock(&net->mutex);
+    finish_tasks(net);
     if (net->is_stopping)
         return;
-    headers_done(net);
-    blocks_done(net);
-    serve_done(net);
     if (tip || best)
         heard_chain(net, tip);
     for (struct peer *peer = net->peers; peer && has_credit; peer = peer->next)
-        peer_resume(peer);
+        receive_resume(peer);
 }
 
 void net_notify_tip(struct net *net, struct header_node *tip)
@@ -275,10 +302,8 @@ void net_notify_headers(struct net *net, struct header_node *best)
     reactor_post(net->reactor, &net->wake);
 }
 
-static void on_credit(void *context)
+void net_notify_credit(struct net *net)
 {
-    struct net *net = context;
-
     pthread_mutex_lock(&net->mutex);
     bool was_set = net->has_credit;
     net->has_credit = true;
@@ -383,6 +408,8 @@ static struct net *net_new(const struct net_config *config)
     prng_init(&net->prng, jitter);
     net->download = download_new(&window);
     net->next_id = 1;
+    net->last_task = &net->first_task;
+    work_gate_open(&net->gate, engine_pipeline(net->engine), TASKS_MAX);
     pthread_mutex_init(&net->mutex, NULL);
     net->wake.run = wake;
     net->timer.run = tick;
@@ -407,7 +434,6 @@ static void chain_begin(struct net *net)
 int net_open(struct net **opened, const struct net_config *config, char *text, size_t text_size)
 {
     struct net *net = net_new(config);
-    struct pipeline *pipeline = engine_pipeline(net->engine);
 
     seeds_from_file(net);
     chain_begin(net);
@@ -420,8 +446,6 @@ int net_open(struct net **opened, const struct net_config *config, char *text, s
         net_free(net);
         return error;
     }
-    pipeline->on_credit_context = net;
-    __atomic_store_n(&pipeline->on_credit, on_credit, __ATOMIC_RELEASE);
     timer_set(net->reactor, &net->timer, net_now_ms(net));
     *opened = net;
     return 0;
@@ -445,9 +469,8 @@ void net_free(struct net *net)
         return;
     assert(!net->peers);
     net->is_stopping = true;
-    headers_done(net);
-    blocks_done(net);
-    serve_done(net);
+    finish_tasks(net);
+    work_gate_close(&net->gate);
     download_free(net->download);
     aead_free(net->env.aead);
     ecdh_free(net->env.ecdh);

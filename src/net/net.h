@@ -33,12 +33,13 @@ MUST_CHECK int net_open(struct net **net, const struct net_config *config, char 
 /* Closes listeners and connections; peers.bin is saved. The reactor runs until their closed
  * callbacks are in. */
 void net_stop(struct net *net);
-/* After reactor_run has returned and the engine is closed: nothing refers to net any more. */
+/* After reactor_run has returned, between engine_stop and engine_close. */
 void net_free(struct net *net);
 
 /* Any thread: the engine's events. */
 void net_notify_tip(struct net *net, struct header_node *tip);
 void net_notify_headers(struct net *net, struct header_node *best);
+void net_notify_credit(struct net *net);
 
 struct net_stats {
     uint32_t incoming, outgoing, known_addresses;

@@ -1,6 +1,7 @@
 /* net_private.h - what the files of net share: net.c (listeners, whom to call), peer.c (a
- * connection), headers.c and blocks.c (what we ask), serve.c (what we are asked), report.c (the
- * operator's view). All of it is the reactor thread's, except where a mutex is named. */
+ * connection), receive.c and messages.c (what comes in by it), headers.c and blocks.c (what we
+ * ask), serve.c (what we are asked), report.c (the operator's view). All of it is the reactor
+ * thread's, except where a mutex is named. */
 #ifndef NET_NET_PRIVATE_H
 #define NET_NET_PRIVATE_H
 #include "base/random.h"
@@ -23,7 +24,14 @@
 #define MANUAL_MAX    64
 #define NONCES_MAX    1024
 
-struct headers_work;
+/* Part of what another thread does for us. It comes home in the order of net_post; when the node
+ * has stopped too, so that finish frees it then. */
+struct net_task {
+    struct net_task *next;
+    void (*finish)(struct net *net, struct net_task *task);
+};
+
+struct arrival;
 
 struct peer {
     struct net *net;
@@ -39,13 +47,18 @@ struct peer {
     bool is_connected, has_sent_version, is_closing, wants_retry_v1;
     char why[96]; /* it is closing */
 
-    /* bytes that came while the peer was held up for want of credit */
+    /* receiving: what came while the peer is held up, and messages that a worker checks, with those
+     * behind them */
     bool is_held;
     uint8_t *held;
     size_t held_size;
-    size_t wanted_size;    /* of the block whose job is awaited; 0: none */
+    size_t wanted_size;    /* of the large block whose job is awaited; 0: none */
     struct block_job *job; /* that a large block arrives in */
-    uint8_t *small_block;  /* a whole one, waiting for its job */
+    struct arrival *first_arrival, *last_arrival;
+    size_t arrivals_size; /* of their memory; blocks have a credit */
+
+    uint32_t works; /* tasks of workers that point here: freed when the last is home */
+    bool is_gone;
 
     uint64_t opened_ms, received_ms, sent_ms;
     uint64_t received_bytes, sent_bytes;
@@ -90,8 +103,6 @@ struct manual {
     bool is_v1; /* it would not speak v2 */
 };
 
-struct block_done;
-
 struct net_listener {
     struct net *net;
     struct listener *listener;
@@ -123,16 +134,15 @@ struct net {
     /* from other threads, under mutex; wake runs on ours */
     pthread_mutex_t mutex;
     struct reactor_message wake;
-    struct block_done *done_blocks;
-    struct headers_work *done_headers;
-    struct serve_work *done_reads;
+    struct net_task *first_task, **last_task;
     struct header_node *heard_tip, *heard_best;
     bool has_credit;
 
     struct header headers[HEADERS_COUNT_MAX]; /* of the message at hand */
     uint64_t nonces[NONCES_MAX];              /* of the version at hand */
     uint64_t received_bytes, sent_bytes, served_blocks, served_bytes;
-    uint32_t works; /* given to the engine and not back yet */
+    struct work_gate gate;
+    bool has_done_blocks; /* among the tasks that just came home */
 };
 
 /* net.c */
@@ -140,6 +150,7 @@ __attribute__((format(printf, 3, 4))) void net_log(struct net *net, enum engine_
                                                    const char *format, ...);
 uint64_t net_now_ms(const struct net *net);
 struct peer *net_find_peer(struct net *net, uint64_t id);
+void net_post(struct net *net, struct net_task *task); /* any thread */
 bool net_add_manual(struct net *net, const char *given, const char **why);
 void net_peer_gone(struct net *net, struct peer *peer);
 
@@ -155,16 +166,29 @@ void peer_log_packet(struct peer *peer, const char *arrow, enum message_type typ
 __attribute__((format(printf, 2, 3))) void peer_close(struct peer *peer, const char *format, ...);
 /* For what the peer did: an operator's own is only told of, a local one only disconnected. */
 void peer_punish(struct peer *peer, const char *why);
-void peer_resume(struct peer *peer); /* after credit came back */
+/* What the transport has to say by itself, and our version as soon as it can be said. */
+void peer_flush_handshake(struct peer *peer);
 void peer_tick(struct peer *peer, uint64_t now_ms);
+/* A task of a worker that points to the peer is home: it may be the one its memory waited for. */
+void peer_work_done(struct peer *peer);
 static inline bool peer_is_up(const struct peer *peer)
 {
     return peer->handshake.is_done && !peer->is_closing;
 }
 
+/* receive.c */
+void receive_bytes(struct peer *peer, struct bytes data);
+size_t receive_filled(struct peer *peer); /* the place it was received into is full: its size */
+void receive_resume(struct peer *peer);   /* after credit came back */
+void receive_peer_gone(struct peer *peer);
+
+/* messages.c */
+void messages_in(struct peer *peer, enum message_type type, struct bytes payload);
+void messages_send_version(struct peer *peer);
+void messages_tick(struct peer *peer, uint64_t now_ms); /* the handshake's time, pings */
+
 /* headers.c */
 void headers_message(struct peer *peer, struct bytes payload);
-void headers_done(struct net *net);
 void headers_tick(struct peer *peer, uint64_t now_ms);
 void headers_ask(struct peer *peer, const struct header_node *from);
 void headers_inv(struct peer *peer, const struct block_hash *hash);
@@ -172,8 +196,10 @@ void headers_peer_gone(struct peer *peer);
 
 /* blocks.c */
 struct block_job *blocks_reserve(struct peer *peer, size_t size);
-void blocks_received(struct peer *peer, struct block_job *job);
-void blocks_done(struct net *net);
+/* checksum: of its message, found right; NULL if it has none. */
+void blocks_received(struct peer *peer, struct block_job *job, const uint8_t *checksum);
+/* The message with this block was not as its sender made it. */
+void blocks_spoilt(struct peer *peer, const uint8_t *block);
 void blocks_follow(struct net *net);
 void blocks_ask(struct net *net);
 void blocks_peer_changed(struct peer *peer);
@@ -185,6 +211,5 @@ void serve_getheaders(struct peer *peer, struct bytes payload);
 void serve_getblocks(struct peer *peer, struct bytes payload);
 void serve_getdata(struct peer *peer, struct bytes payload);
 void serve_continue(struct peer *peer);
-void serve_done(struct net *net);
 void serve_announce(struct peer *peer);
 #endif

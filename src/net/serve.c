@@ -13,7 +13,7 @@
 /* A block that is read for a peer. */
 struct serve_work {
     struct command command;
-    struct serve_work *next;
+    struct net_task task;
     struct net *net;
     uint64_t peer_id;
     struct inv inv;
@@ -217,20 +217,18 @@ static void read_block(struct engine *engine, struct command *command)
 static void done(struct command *command)
 {
     struct serve_work *work = command->context;
-    struct net *net = work->net;
 
-    pthread_mutex_lock(&net->mutex);
-    work->next = net->done_reads;
-    net->done_reads = work;
-    pthread_mutex_unlock(&net->mutex);
-    reactor_post(net->reactor, &net->wake);
+    net_post(work->net, &work->task);
 }
+
+static void finish(struct net *net, struct net_task *task);
 
 static void ask_engine(struct peer *peer, const struct inv *inv)
 {
     struct serve_work *work = xcalloc(1, sizeof *work);
 
     work->net = peer->net;
+    work->task.finish = finish;
     work->peer_id = peer->id;
     work->inv = *inv;
     work->is_stripped = inv->type == INV_BLOCK;
@@ -244,7 +242,6 @@ static void ask_engine(struct peer *peer, const struct inv *inv)
         return;
     }
     peer->is_reading = true;
-    peer->net->works++;
 }
 
 void serve_continue(struct peer *peer)
@@ -352,23 +349,16 @@ static void served(struct peer *peer, struct serve_work *work)
     serve_continue(peer);
 }
 
-void serve_done(struct net *net)
+static void finish(struct net *net, struct net_task *task)
 {
-    pthread_mutex_lock(&net->mutex);
-    struct serve_work *work = net->done_reads;
-    net->done_reads = NULL;
-    pthread_mutex_unlock(&net->mutex);
-    while (work) {
-        struct serve_work *next = work->next;
-        struct peer *peer = net_find_peer(net, work->peer_id);
+    struct serve_work *work =
+        (struct serve_work *)((char *)task - offsetof(struct serve_work, task));
+    struct peer *peer = net_find_peer(net, work->peer_id);
 
-        net->works--;
-        if (peer)
-            served(peer, work);
-        free(work->block);
-        free(work);
-        work = next;
-    }
+    if (peer)
+        served(peer, work);
+    free(work->block);
+    free(work);
 }
 
 static bool knows(const struct peer *peer, const struct header_node *node)

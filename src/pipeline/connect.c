@@ -8,7 +8,7 @@
 
 static enum bip30 bip30_of(const struct engine *engine, const struct header_node *node)
 {
-    if (block_is_bip30_repeat(&node->hash, node->height))
+    if (block_is_bip30_repeat(engine->params, node))
         return BIP30_OVERWRITE;
     return block_enforces_bip30(engine->params, node) ? BIP30_ENFORCED : BIP30_UNCHECKED;
 }

@@ -14,7 +14,8 @@ struct disk_thread {
     struct message synced_message;
     _Atomic bool is_synced_posted; /* it is in the ledger thread's ring: not twice */
     struct disk_task stop_task;
-    uint64_t given_end; /* of the appends the writer has; the disk thread's */
+    _Atomic uint64_t turns; /* the disk thread writes */
+    uint64_t given_end;     /* of the appends the writer has; the disk thread's */
     struct sync_wait last_sync;
     bool is_stopping, is_last_synced;
     int last_error;
@@ -184,6 +185,7 @@ static void *disk_main(void *argument)
     pthread_setname_np(pthread_self(), "disk");
     for (;;) {
         struct disk_task *task;
+        atomic_fetch_add_explicit(&thread->turns, 1, memory_order_relaxed);
         while ((task = mpmc_pop(&pipeline->disk_ring)))
             start_task(thread, task);
         write_records(thread);
@@ -270,6 +272,12 @@ void disk_thread_record(struct disk_thread *thread, const struct metadata_record
     thread->records_end = &item->next;
     pthread_mutex_unlock(&thread->mutex);
     disk_wake(thread->setup.pipeline->disk);
+}
+
+uint64_t disk_thread_beat(struct disk_thread *thread)
+{
+    disk_wake(thread->setup.pipeline->disk);
+    return atomic_load_explicit(&thread->turns, memory_order_relaxed);
 }
 
 int disk_thread_stop(struct disk_thread *thread)

@@ -201,6 +201,7 @@ static void *ledger_main(void *argument)
     pthread_setname_np(pthread_self(), "ledger");
     push_children(engine, engine->tip);
     for (;;) {
+        atomic_fetch_add_explicit(&engine->turns, 1, memory_order_relaxed);
         advance(engine);
         answer_idle(engine);
         publish(engine);
@@ -346,6 +347,14 @@ int64_t engine_now(struct engine *engine)
     int64_t mocktime = atomic_load(&engine->mocktime);
 
     return mocktime ? mocktime : clock_wall_s();
+}
+
+struct engine_beats engine_beats(struct engine *engine)
+{
+    return (struct engine_beats){
+        .ledger = atomic_load_explicit(&engine->turns, memory_order_relaxed),
+        .disk = disk_thread_beat(engine->disk_thread),
+    };
 }
 
 struct pipeline *engine_pipeline(struct engine *engine)

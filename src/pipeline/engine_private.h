@@ -58,6 +58,7 @@ struct engine {
     struct disk_file *sync_blocks;
 
     pthread_t thread;
+    _Atomic uint64_t turns; /* of the ledger thread's loop, which writes */
     bool has_threads, has_pipeline;
     _Atomic bool is_stopping;
     bool is_failed; /* no more writing: an error was reported */
@@ -221,5 +222,7 @@ MUST_CHECK int read_ledger_block(struct engine *engine, const struct header_node
                                  struct arena *arena, struct block *block, struct ledger_block *lb);
 
 /* start.c */
+/* Whether opening is to be given up. */
+bool is_start_cancelled(const struct engine *engine);
 struct ledger *new_ledger(struct engine *engine, struct header_node *root);
 #endif

@@ -91,6 +91,7 @@ struct block_job {
     uint64_t pos;             /* in blocks.bin; 0: nowhere yet */
     bool is_stored;           /* pos is set, the bytes came from there */
     bool is_requested;
+    bool has_checksum; /* the submitter has set checksum */
     bool is_submitted; /* the pipeline's */
     void (*done)(void *context,
                  const struct block_result *result); /* on the ledger thread; may be NULL */

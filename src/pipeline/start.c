@@ -13,7 +13,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #define DISK_DEPTH  256
 #define WORLD_SLOTS 1024
@@ -29,17 +28,40 @@ enum engine_error start_refuse(struct start *start, enum engine_error error, con
     return error;
 }
 
-enum engine_error start_refuse_errno(struct start *start, const char *what, int error)
+/* One line with the remedy. */
+static enum engine_error explain_errno(const char *what, const char *directory, int error,
+                                       char *text, size_t text_size)
 {
-    enum engine_error kind = error == -EIO || error == -ENOSPC ? ENGINE_DISK : ENGINE_DIRECTORY;
     const char *remedy =
         error == -ENOSPC ? "; make room on the disk"
         : error == -EACCES || error == -EROFS || error == -EPERM
             ? "; give this user the right to write there, or choose another with -b"
             : "";
 
-    return start_refuse(start, kind, "%s in %s: %s%s", what, start->engine->directory,
-                        strerror(-error), remedy);
+    snprintf(text, text_size, "%s in %s: %s%s", what, directory, strerror(-error), remedy);
+    return error == -EIO || error == -ENOSPC ? ENGINE_DISK
+           : error == -ECANCELED             ? ENGINE_STOPPED
+                                             : ENGINE_DIRECTORY;
+}
+
+enum engine_error start_refuse_errno(struct start *start, const char *what, int error)
+{
+    return explain_errno(what, start->engine->directory, error, start->text, start->text_size);
+}
+
+bool is_start_cancelled(const struct engine *engine)
+{
+    return !engine->has_threads && engine->config.is_cancelled &&
+           atomic_load(engine->config.is_cancelled);
+}
+
+enum engine_error engine_make_directory(const char *directory, char *text, size_t text_size)
+{
+    int error = disk_make_path(directory);
+
+    return error == 0 ? ENGINE_OK
+                      : explain_errno("the base directory cannot be made", directory, error, text,
+                                      text_size);
 }
 
 static int open_ring(void *context, struct disk **disk, unsigned depth)
@@ -56,33 +78,16 @@ static int open_disk(struct engine *engine, struct disk **disk, unsigned depth)
     return engine->config.open_disk(engine->config.open_disk_context, disk, depth);
 }
 
-static int make_directories(const char *path)
-{
-    char *copy = strdup(path);
-    int error = 0;
-
-    for (char *p = copy + 1; error == 0 && *p; p++)
-        if (*p == '/') {
-            *p = 0;
-            if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-                error = -errno;
-            *p = '/';
-        }
-    if (error == 0 && mkdir(copy, 0755) < 0 && errno != EEXIST)
-        error = -errno;
-    free(copy);
-    return error;
-}
-
 static enum engine_error take_directory(struct start *start)
 {
     struct engine *engine = start->engine;
     int error;
 
     if (!engine->config.has_lock) {
-        error = make_directories(engine->directory);
-        if (error < 0)
-            return start_refuse_errno(start, "the base directory cannot be made", error);
+        enum engine_error refused =
+            engine_make_directory(engine->directory, start->text, start->text_size);
+        if (refused != ENGINE_OK)
+            return refused;
         engine->lock = lock_take(engine->directory, start->text, start->text_size);
         if (engine->lock < 0)
             return engine->lock == -EWOULDBLOCK ? ENGINE_LOCKED : ENGINE_DIRECTORY;

@@ -206,9 +206,8 @@ END_TEST
 
 START_TEST(what_comes_later_is_refused_and_not_advertised)
 {
-    static const char *const later[] = {"-a",       "-r",           "-u",
-                                        "--daemon", "--no-dns",     "--external",
-                                        "--proxy",  "--max-upload", "--pidfile"};
+    static const char *const later[] = {"-a",         "-r",      "-u",          "--no-dns",
+                                        "--external", "--proxy", "--max-upload"};
     struct text help;
 
     text_init(&help, 1 << 16);
