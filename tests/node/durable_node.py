@@ -37,14 +37,15 @@ def ask(folder, request, timeout=120):
 
 
 class Node:
-    """Its socket and what it says are in folder; so is its base, unless that is elsewhere."""
+    """Its socket and what it says are in folder; so is its base, unless that is elsewhere. group: run in the new process,
+    to put it into a cgroup."""
 
-    def __init__(self, folder, *more, base=None):
+    def __init__(self, folder, *more, base=None, group=None):
         self.folder = folder
         self.log = open(os.path.join(folder, "log"), "a+", encoding="utf-8")
         self.process = subprocess.Popen(
             [*options(base or folder), "--monitor", os.path.join(folder, "monitor"), *more],
-            stdin=subprocess.DEVNULL, stderr=self.log)
+            stdin=subprocess.DEVNULL, stderr=self.log, preexec_fn=group)
 
     def wait_for_monitor(self):
         for _ in range(2400):
