@@ -25,7 +25,7 @@ struct service {
     uint64_t tick_us; /* 0: no manager, only signals */
     bool is_told_to_stop;
     uint64_t beats[SERVICE_BEATS];
-    uint64_t others_us; /* CPU time of the other threads */
+    int64_t others_us; /* CPU time of the other threads */
 
     pthread_mutex_t mutex; /* guards what follows; look is called under it */
     enum phase phase;
@@ -51,12 +51,12 @@ void service_block_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static uint64_t cpu_us(clockid_t clock)
+static int64_t cpu_us(clockid_t clock)
 {
     struct timespec ts;
 
     clock_gettime(clock, &ts);
-    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
 static void send_status(struct service *service, const char *before, const char *line)
@@ -71,9 +71,9 @@ static void send_status(struct service *service, const char *before, const char 
 static void extend(struct service *service, const char *line)
 {
     char before[64] = "";
-    uint64_t others_us = cpu_us(CLOCK_PROCESS_CPUTIME_ID) - cpu_us(CLOCK_THREAD_CPUTIME_ID);
+    int64_t others_us = cpu_us(CLOCK_PROCESS_CPUTIME_ID) - cpu_us(CLOCK_THREAD_CPUTIME_ID);
 
-    if ((others_us - service->others_us) * BUSY_PART >= service->tick_us)
+    if ((others_us - service->others_us) * BUSY_PART >= (int64_t)service->tick_us)
         snprintf(before, sizeof before, "EXTEND_TIMEOUT_USEC=%d\n", EXTEND_US);
     service->others_us = others_us;
     send_status(service, before, line);
