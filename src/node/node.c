@@ -419,6 +419,7 @@ static enum exit_code open_net(struct node *node)
                                 .incoming_max = (uint32_t)options->incoming,
                                 .is_v1only = options->is_v1only,
                                 .is_without_dns = options->is_without_dns,
+                                .serve_memory = node->memory.serving,
                                 .upload_max = (uint64_t)options->max_upload,
                                 .is_packet = options->is_verbose,
                                 .packets = options->is_packet ? node->log.log : NULL,

@@ -20,6 +20,8 @@ struct resident {
     size_t size;
     struct block_job *job; /* whose block it is, while that is under way */
     uint64_t serial;       /* in the limbo: jobs connected up to here may still read it */
+    /* The engine's and those of engine_hold_block: the last frees it. */
+    _Atomic uint32_t references;
 };
 
 struct resident_list {
@@ -72,6 +74,8 @@ struct engine {
     _Atomic bool is_cancelled; /* of the long command at work */
     struct disk *jobs_disk;
     struct disk_file *jobs_blocks;
+    _Atomic uint32_t outer_reads; /* engine_read, not done */
+    struct waiter outer_waiter;   /* engine_stop, for the last of them */
     struct audit_feed audit_feed;
     _Atomic bool is_auditing;
 
