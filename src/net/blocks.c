@@ -7,7 +7,7 @@
 
 /* A block on its way through the pipeline and what became of it. */
 struct block_done {
-    struct block_done *next;
+    struct net_task task;
     struct net *net;
     uint64_t peer_id;
     struct header_node *node; /* that was expected */
@@ -30,46 +30,10 @@ struct block_job *blocks_reserve(struct peer *peer, size_t size)
 static void job_done(void *context, const struct block_result *result)
 {
     struct block_done *done = context;
-    struct net *net = done->net;
 
     done->result = *result;
     done->is_stored = done->node && (done->node->status & HEADER_HAS_BLOCK);
-    pthread_mutex_lock(&net->mutex);
-    done->next = net->done_blocks;
-    net->done_blocks = done;
-    pthread_mutex_unlock(&net->mutex);
-    reactor_post(net->reactor, &net->wake);
-}
-
-void blocks_received(struct peer *peer, struct block_job *job)
-{
-    struct net *net = peer->net;
-    struct header header;
-    struct header_node *node = NULL;
-    enum download_arrival arrival = DOWNLOAD_NOT_ASKED;
-    bool is_header = header_parse(&header, (struct bytes){job->buffer, HEADER_SIZE});
-
-    assert(is_header && job->size >= HEADER_SIZE);
-    struct block_hash hash = header_hash(&header);
-    if (peer->is_downloading)
-        arrival = download_arrived(net->download, &peer->download, &hash, job->size,
-                                   net_now_ms(net), &node);
-    if (arrival == DOWNLOAD_AGAIN) {
-        pipeline_release(job);
-        blocks_ask(net);
-        return;
-    }
-    struct block_done *done = xcalloc(1, sizeof *done);
-    done->net = net;
-    done->peer_id = peer->id;
-    done->node = arrival == DOWNLOAD_FIRST ? node : NULL;
-    job->expected = done->node;
-    job->is_requested = arrival == DOWNLOAD_FIRST;
-    job->done = job_done;
-    job->context = done;
-    net->works++;
-    pipeline_submit(job);
-    blocks_ask(net);
+    net_post(done->net, &done->task);
 }
 
 static void judge(struct peer *peer, const struct block_result *result)
@@ -124,32 +88,72 @@ static void judge_senders(struct net *net)
     }
 }
 
-void blocks_done(struct net *net)
+static void finish(struct net *net, struct net_task *task)
 {
-    pthread_mutex_lock(&net->mutex);
-    struct block_done *done = net->done_blocks;
-    net->done_blocks = NULL;
-    pthread_mutex_unlock(&net->mutex);
-    if (!done)
-        return;
-    while (done) {
-        struct block_done *next = done->next;
-        struct peer *peer = net_find_peer(net, done->peer_id);
+    struct block_done *done = (struct block_done *)task;
+    struct peer *peer = net_find_peer(net, done->peer_id);
 
-        net->works--;
-        if (done->is_stored)
-            download_stored(net->download, done->node);
-        else if (done->node)
-            download_failed(net->download, done->node,
-                            peer && peer->is_downloading ? &peer->download : NULL);
-        if (done->result.is_unjudged && done->is_stored)
-            remember_sender(net, done->node, done->peer_id);
-        else if (peer && !peer->is_closing && !done->result.is_unjudged)
-            judge(peer, &done->result);
-        free(done);
-        done = next;
+    if (done->is_stored)
+        download_stored(net->download, done->node);
+    else if (done->node)
+        download_failed(net->download, done->node,
+                        peer && peer->is_downloading ? &peer->download : NULL);
+    if (done->result.is_unjudged && done->is_stored)
+        remember_sender(net, done->node, done->peer_id);
+    else if (peer && !peer->is_closing && !done->result.is_unjudged)
+        judge(peer, &done->result);
+    free(done);
+    net->has_done_blocks = true;
+}
+
+static struct block_hash hash_of(const uint8_t *block)
+{
+    struct header header;
+    bool is_header = header_parse(&header, (struct bytes){block, HEADER_SIZE});
+
+    assert(is_header);
+    return header_hash(&header);
+}
+
+void blocks_spoilt(struct peer *peer, const uint8_t *block)
+{
+    struct block_hash hash = hash_of(block);
+
+    if (peer->is_downloading)
+        download_refused(peer->net->download, &peer->download, &hash);
+    blocks_ask(peer->net);
+}
+
+void blocks_received(struct peer *peer, struct block_job *job, const uint8_t *checksum)
+{
+    struct net *net = peer->net;
+    struct header_node *node = NULL;
+    enum download_arrival arrival = DOWNLOAD_NOT_ASKED;
+
+    assert(job->size >= HEADER_SIZE);
+    struct block_hash hash = hash_of(job->buffer);
+    if (peer->is_downloading)
+        arrival = download_arrived(net->download, &peer->download, &hash, job->size,
+                                   net_now_ms(net), &node);
+    if (arrival == DOWNLOAD_AGAIN) {
+        pipeline_release(job);
+        blocks_ask(net);
+        return;
     }
-    blocks_follow(net);
+    struct block_done *done = xcalloc(1, sizeof *done);
+    done->net = net;
+    done->task.finish = finish;
+    done->peer_id = peer->id;
+    done->node = arrival == DOWNLOAD_FIRST ? node : NULL;
+    job->expected = done->node;
+    job->is_requested = arrival == DOWNLOAD_FIRST;
+    job->done = job_done;
+    job->context = done;
+    job->has_checksum = checksum != NULL;
+    if (checksum)
+        memcpy(&job->checksum, checksum, sizeof job->checksum);
+    pipeline_submit(job);
+    blocks_ask(net);
 }
 
 static bool has_work(const struct net *net, const struct header_node *node)
@@ -163,7 +167,7 @@ void blocks_peer_changed(struct peer *peer)
     struct net *net = peer->net;
     uint64_t services = peer->handshake.services;
 
-    if (!peer_is_up(peer) || !(services & SERVICE_WITNESS) ||
+    if (!peer_is_up(peer) || peer->direction == PEER_FETCH || !(services & SERVICE_WITNESS) ||
         !(services & (SERVICE_NETWORK | SERVICE_NETWORK_LIMITED)))
         return;
     peer->download.is_limited = !(services & SERVICE_NETWORK);

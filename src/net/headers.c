@@ -16,7 +16,7 @@
 /* Headers on their way to the ledger thread and back. */
 struct headers_work {
     struct command command;
-    struct headers_work *next;
+    struct net_task task;
     struct net *net;
     uint64_t peer_id;
     uint32_t count;
@@ -36,15 +36,8 @@ static void run(struct engine *engine, struct command *command)
 static void done(struct command *command)
 {
     struct headers_work *work = command->context;
-    struct net *net = work->net;
 
-    pthread_mutex_lock(&net->mutex);
-    struct headers_work **link = &net->done_headers;
-    while (*link)
-        link = &(*link)->next;
-    *link = work;
-    pthread_mutex_unlock(&net->mutex);
-    reactor_post(net->reactor, &net->wake);
+    net_post(work->net, &work->task);
 }
 
 static void work_free(struct headers_work *work)
@@ -53,29 +46,6 @@ static void work_free(struct headers_work *work)
     free(work->nodes);
     free(work->verdicts);
     free(work);
-}
-
-/* To the engine. Takes headers, which is malloc'ed. */
-static void submit(struct peer *peer, struct header *headers, uint32_t count, bool is_full)
-{
-    struct headers_work *work = xcalloc(1, sizeof *work);
-
-    work->net = peer->net;
-    work->peer_id = peer->id;
-    work->count = count;
-    work->is_full = is_full;
-    work->headers = headers;
-    work->nodes = xcalloc(count, sizeof *work->nodes);
-    work->verdicts = xcalloc(count, sizeof *work->verdicts);
-    work->command.run = run;
-    work->command.done = done;
-    work->command.context = work;
-    if (peer->headers_works == WORKS_MAX || !engine_post(peer->net->engine, &work->command)) {
-        work_free(work); /* it may announce them again */
-        return;
-    }
-    peer->headers_works++;
-    peer->net->works++;
 }
 
 static void send_getheaders(struct peer *peer, const struct block_hash *hashes, uint32_t count)
@@ -105,6 +75,107 @@ void headers_ask(struct peer *peer, const struct header_node *from)
         (peer->getheaders_ms && net_now_ms(peer->net) - peer->getheaders_ms < GETHEADERS_REPLY_MS))
         return; /* an answer is under way */
     send_getheaders(peer, locator, locator_of(peer->net, locator, from));
+}
+
+static void judge(struct peer *peer, enum verdict verdict)
+{
+    switch (verdict_class(verdict)) {
+    case VERDICT_HEADER:
+    case VERDICT_INVALID_PARENT:
+        peer_punish(peer, verdict_text(verdict));
+        break;
+    case VERDICT_KNOWN_INVALID:
+        if (peer->direction != PEER_INCOMING)
+            peer_punish(peer, verdict_text(verdict));
+        break;
+    case VERDICT_OK:
+    case VERDICT_KNOWN:
+    case VERDICT_FUTURE:
+    case VERDICT_MISSING_PARENT:
+    case VERDICT_LOW_WORK:
+    case VERDICT_MUTATED:
+    case VERDICT_CONTEXT_FREE:
+    case VERDICT_CONSENSUS:
+        break;
+    }
+}
+
+static void peer_has(struct peer *peer, struct header_node *node)
+{
+    if (!peer->best || u256_compare(&node->chainwork, &peer->best->chainwork) >= 0)
+        peer->best = node; /* of equals the last that it told of */
+    blocks_peer_changed(peer);
+}
+
+static void protect(struct peer *peer)
+{
+    uint32_t count = 0;
+
+    if (peer->direction != PEER_OUTGOING || !peer->net->tip || !peer->best ||
+        u256_compare(&peer->best->chainwork, &peer->net->tip->chainwork) < 0)
+        return;
+    for (const struct peer *other = peer->net->peers; other; other = other->next)
+        count += other->is_protected;
+    peer->is_protected |= count < PROTECTED_MAX;
+}
+
+static void work_done(struct peer *peer, const struct headers_work *work)
+{
+    struct header_node *last = NULL;
+    enum verdict verdict = VALID;
+
+    for (uint32_t i = 0; i < work->count; i++) {
+        if (work->nodes[i])
+            last = work->nodes[i];
+        if (verdict == VALID)
+            verdict = work->verdicts[i];
+    }
+    peer->headers_works--;
+    if (peer->is_closing)
+        return;
+    if (last && verdict == VALID) {
+        peer_has(peer, last);
+        protect(peer);
+        blocks_ask_aside(peer, last);
+        if (work->is_full)
+            headers_ask(peer, last);
+    } else {
+        judge(peer, verdict);
+    }
+}
+
+static void finish(struct net *net, struct net_task *task)
+{
+    struct headers_work *work =
+        (struct headers_work *)((char *)task - offsetof(struct headers_work, task));
+    struct peer *peer = net_find_peer(net, work->peer_id);
+
+    if (peer)
+        work_done(peer, work);
+    work_free(work);
+}
+
+/* To the engine. Takes headers, which is malloc'ed. */
+static void submit(struct peer *peer, struct header *headers, uint32_t count, bool is_full)
+{
+    struct headers_work *work = xcalloc(1, sizeof *work);
+
+    work->net = peer->net;
+    work->task.finish = finish;
+    work->peer_id = peer->id;
+    work->count = count;
+    work->is_full = is_full;
+    work->headers = headers;
+    work->nodes = xcalloc(count, sizeof *work->nodes);
+    work->verdicts = xcalloc(count, sizeof *work->verdicts);
+    work->command.run = run;
+    work->command.done = done;
+    work->command.context = work;
+    if (peer->headers_works == WORKS_MAX || !engine_post(peer->net->engine, &work->command)) {
+        work_free(work); /* it may announce them again */
+        return;
+    }
+    peer->headers_works++;
 }
 
 static void presync_ask(struct peer *peer)
@@ -254,92 +325,6 @@ void headers_message(struct peer *peer, struct bytes payload)
         new_headers(peer, net->headers, count, &last);
 }
 
-static void judge(struct peer *peer, enum verdict verdict)
-{
-    switch (verdict_class(verdict)) {
-    case VERDICT_HEADER:
-    case VERDICT_INVALID_PARENT:
-        peer_punish(peer, verdict_text(verdict));
-        break;
-    case VERDICT_KNOWN_INVALID:
-        if (peer->direction != PEER_INCOMING)
-            peer_punish(peer, verdict_text(verdict));
-        break;
-    case VERDICT_OK:
-    case VERDICT_KNOWN:
-    case VERDICT_FUTURE:
-    case VERDICT_MISSING_PARENT:
-    case VERDICT_LOW_WORK:
-    case VERDICT_MUTATED:
-    case VERDICT_CONTEXT_FREE:
-    case VERDICT_CONSENSUS:
-        break;
-    }
-}
-
-static void peer_has(struct peer *peer, struct header_node *node)
-{
-    if (!peer->best || u256_compare(&node->chainwork, &peer->best->chainwork) >= 0)
-        peer->best = node; /* of equals the last that it told of */
-    blocks_peer_changed(peer);
-}
-
-static void protect(struct peer *peer)
-{
-    uint32_t count = 0;
-
-    if (peer->direction != PEER_OUTGOING || !peer->net->tip || !peer->best ||
-        u256_compare(&peer->best->chainwork, &peer->net->tip->chainwork) < 0)
-        return;
-    for (const struct peer *other = peer->net->peers; other; other = other->next)
-        count += other->is_protected;
-    peer->is_protected |= count < PROTECTED_MAX;
-}
-
-static void work_done(struct net *net, const struct headers_work *work)
-{
-    struct peer *peer = net_find_peer(net, work->peer_id);
-    struct header_node *last = NULL;
-    enum verdict verdict = VALID;
-
-    for (uint32_t i = 0; i < work->count; i++) {
-        if (work->nodes[i])
-            last = work->nodes[i];
-        if (verdict == VALID)
-            verdict = work->verdicts[i];
-    }
-    if (!peer)
-        return;
-    peer->headers_works--;
-    if (peer->is_closing)
-        return;
-    if (last && verdict == VALID) {
-        peer_has(peer, last);
-        protect(peer);
-        blocks_ask_aside(peer, last);
-        if (work->is_full)
-            headers_ask(peer, last);
-    } else {
-        judge(peer, verdict);
-    }
-}
-
-void headers_done(struct net *net)
-{
-    pthread_mutex_lock(&net->mutex);
-    struct headers_work *work = net->done_headers;
-    net->done_headers = NULL;
-    pthread_mutex_unlock(&net->mutex);
-    while (work) {
-        struct headers_work *next = work->next;
-
-        net->works--;
-        work_done(net, work);
-        work_free(work);
-        work = next;
-    }
-}
-
 void headers_inv(struct peer *peer, const struct block_hash *hash)
 {
     struct net *net = peer->net;
@@ -427,7 +412,7 @@ static void behind_tick(struct peer *peer, uint64_t now_ms)
 
 void headers_tick(struct peer *peer, uint64_t now_ms)
 {
-    if (!peer_is_up(peer) || !peer->net->best)
+    if (!peer_is_up(peer) || peer->direction == PEER_FETCH || !peer->net->best)
         return;
     source_tick(peer, now_ms);
     if (!peer->is_closing)

@@ -201,6 +201,7 @@ static void *ledger_main(void *argument)
     pthread_setname_np(pthread_self(), "ledger");
     push_children(engine, engine->tip);
     for (;;) {
+        atomic_fetch_add_explicit(&engine->turns, 1, memory_order_relaxed);
         advance(engine);
         answer_idle(engine);
         publish(engine);
@@ -274,6 +275,19 @@ static void refuse_commands(struct engine *engine)
     save_refuse_commands(engine);
 }
 
+/* What others read is done: they may go when the engine is stopped. */
+static void wait_for_reads(struct engine *engine)
+{
+    while (atomic_load(&engine->outer_reads) > 0 && !disk_thread_is_dead(engine->disk_thread)) {
+        uint32_t prepared = waiter_prepare(&engine->outer_waiter);
+
+        if (atomic_load(&engine->outer_reads) > 0)
+            waiter_wait(&engine->outer_waiter, prepared, TICK_US);
+        else
+            waiter_cancel(&engine->outer_waiter);
+    }
+}
+
 void engine_stop(struct engine *engine)
 {
     if (!engine->has_threads)
@@ -288,6 +302,7 @@ void engine_stop(struct engine *engine)
     waiter_wake(&engine->jobs_waiter, 1);
     pthread_join(engine->jobs_thread, NULL);
     pipeline_stop(&engine->pipeline);
+    wait_for_reads(engine);
     refuse_commands(engine);
     pipeline_give_back(&engine->pipeline);
     engine->has_threads = false;
@@ -304,6 +319,29 @@ bool engine_post(struct engine *engine, struct command *command)
     }
     pthread_mutex_unlock(&engine->pipeline.closing_mutex);
     return is_good;
+}
+
+bool engine_read(struct engine *engine, struct engine_read *read)
+{
+    pthread_mutex_lock(&engine->pipeline.closing_mutex);
+    bool is_good = !engine->pipeline.is_closed && atomic_load(&engine->outer_reads) < READ_MAX;
+    if (is_good) {
+        atomic_fetch_add(&engine->outer_reads, 1);
+        read->engine = engine;
+        read->task = (struct disk_task){.kind = TASK_READ};
+        pipeline_task(&engine->pipeline, &read->task);
+    }
+    pthread_mutex_unlock(&engine->pipeline.closing_mutex);
+    return is_good;
+}
+
+void engine_read_done(struct engine_read *read)
+{
+    struct engine *engine = read->engine;
+
+    read->done(read); /* after which it may be gone */
+    if (atomic_fetch_sub(&engine->outer_reads, 1) == 1)
+        waiter_wake(&engine->outer_waiter, 1);
 }
 
 void engine_accept_headers(struct engine *engine, const struct header *headers, size_t count,
@@ -346,6 +384,14 @@ int64_t engine_now(struct engine *engine)
     int64_t mocktime = atomic_load(&engine->mocktime);
 
     return mocktime ? mocktime : clock_wall_s();
+}
+
+struct engine_beats engine_beats(struct engine *engine)
+{
+    return (struct engine_beats){
+        .ledger = atomic_load_explicit(&engine->turns, memory_order_relaxed),
+        .disk = disk_thread_beat(engine->disk_thread),
+    };
 }
 
 struct pipeline *engine_pipeline(struct engine *engine)

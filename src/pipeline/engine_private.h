@@ -20,6 +20,8 @@ struct resident {
     size_t size;
     struct block_job *job; /* whose block it is, while that is under way */
     uint64_t serial;       /* in the limbo: jobs connected up to here may still read it */
+    /* The engine's and those of engine_hold_block: the last frees it. */
+    _Atomic uint32_t references;
 };
 
 struct resident_list {
@@ -58,6 +60,7 @@ struct engine {
     struct disk_file *sync_blocks;
 
     pthread_t thread;
+    _Atomic uint64_t turns; /* of the ledger thread's loop, which writes */
     bool has_threads, has_pipeline;
     _Atomic bool is_stopping;
     bool is_failed; /* no more writing: an error was reported */
@@ -71,6 +74,8 @@ struct engine {
     _Atomic bool is_cancelled; /* of the long command at work */
     struct disk *jobs_disk;
     struct disk_file *jobs_blocks;
+    _Atomic uint32_t outer_reads; /* engine_read, not done */
+    struct waiter outer_waiter;   /* engine_stop, for the last of them */
     struct audit_feed audit_feed;
     _Atomic bool is_auditing;
 
@@ -221,5 +226,7 @@ MUST_CHECK int read_ledger_block(struct engine *engine, const struct header_node
                                  struct arena *arena, struct block *block, struct ledger_block *lb);
 
 /* start.c */
+/* Whether opening is to be given up. */
+bool is_start_cancelled(const struct engine *engine);
 struct ledger *new_ledger(struct engine *engine, struct header_node *root);
 #endif

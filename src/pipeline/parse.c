@@ -36,7 +36,7 @@ void parse_stage(struct pipeline *pipeline, struct block_job *job)
         job->verdict = block_check(pipeline->params, &job->block, &job->arena, &job->facts);
     if (job->verdict == VALID && !hash_coins(pipeline, job))
         job->verdict = BLOCK_DECODE_FAILED;
-    if (job->verdict == VALID && !job->is_stored)
+    if (job->verdict == VALID && !job->is_stored && !job->has_checksum)
         note_checksum(job);
 
     job->message.kind = MESSAGE_PARSED;

@@ -6,8 +6,10 @@
  * admitted work, so an inner push always succeeds. */
 #ifndef PIPELINE_PIPELINE_H
 #define PIPELINE_PIPELINE_H
+#include "base/cipher.h"
 #include "base/histogram.h"
 #include "pipeline/job.h"
+#include "pipeline/work.h"
 #include "store/block_table.h"
 #include <pthread.h>
 
@@ -27,6 +29,8 @@ struct node_work {
     _Atomic(const uint8_t *)
         resident; /* ledger thread writes, workers read: the block's bytes while in memory.
                    * Pairs release with acquire: the bytes are whole when seen. */
+    struct resident
+        *held_by; /* the same, under the tree's mutex: for threads that are no workers */
 };
 
 /* CPU time and volume of a stage, summed over threads. */
@@ -37,7 +41,7 @@ struct stage_stats {
 };
 
 struct pipeline_stats {
-    struct stage_stats parse, check, verify, ledger;
+    struct stage_stats parse, check, verify, work, ledger;
     _Atomic uint64_t cold_prevouts, inputs_verified, scripts_skipped;
     _Atomic uint64_t credit_waits;
     struct histogram connects; /* world_connect of a block */
@@ -48,6 +52,8 @@ struct worker {
     struct pipeline *pipeline;
     pthread_t thread;
     struct script_machine *machine;
+    struct aead *aead; /* NULL where there is no such cipher */
+    uint32_t turn;
 };
 
 struct pipeline {
@@ -59,6 +65,8 @@ struct pipeline {
     uint32_t worker_count;
     struct worker *workers;
     struct mpmc parse_ring, check_ring, verify_ring;
+    struct mpmc work_ring;
+    _Atomic uint32_t work_limit; /* of all gates */
     struct waiter worker_waiter;
     _Atomic bool is_stopping;
     pthread_mutex_t
@@ -79,8 +87,7 @@ struct pipeline {
     _Atomic size_t credit_used;
     struct waiter credit_waiter;
     _Atomic uint32_t submitted_count; /* jobs between submit and release */
-    void (*on_credit)(
-        void *context); /* from the ledger thread, after credit came back; may be NULL */
+    void (*on_credit)(void *context); /* set before the start; any thread; may be NULL */
     void *on_credit_context;
 
     /* The arenas of the last blocks that left, the last one first: what a block needs of memory is
@@ -100,7 +107,8 @@ void pipeline_start(struct pipeline *pipeline); /* the workers */
 void pipeline_close_intake(struct pipeline *pipeline);
 /* Stops and joins the workers; jobs in the rings stay where they are. */
 void pipeline_stop(struct pipeline *pipeline);
-/* After all threads are joined: whoever submitted a block that has no verdict hears of it. */
+/* After all threads are joined: whoever submitted a block that has no verdict hears of it, and who
+ * pushed a task that did not run. */
 void pipeline_give_back(struct pipeline *pipeline);
 void pipeline_clear(struct pipeline *pipeline);
 
@@ -133,6 +141,10 @@ static inline struct node_work *work_of(struct pipeline *pipeline, const struct 
 {
     return &pipeline->work[node->index];
 }
+
+/* For workers: runs a task of work.h; false when there is none. */
+bool work_pop(struct worker *worker);
+void work_give_back(struct pipeline *pipeline); /* part of pipeline_give_back */
 
 /* The stages. Each leaves the job with whoever comes next. */
 void parse_stage(struct pipeline *pipeline, struct block_job *job);

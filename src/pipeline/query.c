@@ -251,6 +251,7 @@ static void stats_pipeline(struct engine *engine, struct text *text)
     put_stage(text, "parse", &pipeline->stats.parse, mpmc_count(&pipeline->parse_ring));
     put_stage(text, "check", &pipeline->stats.check, mpmc_count(&pipeline->check_ring));
     put_stage(text, "verify", &pipeline->stats.verify, mpmc_count(&pipeline->verify_ring));
+    put_stage(text, "work", &pipeline->stats.work, mpmc_count(&pipeline->work_ring));
     put_stage(text, "ledger", &pipeline->stats.ledger, mpmc_count(&pipeline->ledger_ring));
     text_printf(text,
                 "pipeline.blocks %" PRIu64 "\npipeline.bytes %" PRIu64 "\npipeline.inputs %" PRIu64
