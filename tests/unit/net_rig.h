@@ -367,6 +367,14 @@ static inline struct peer *rig_peer(const struct conn *conn)
     return conn->owner;
 }
 
+/* It ends from the other side. */
+static inline void rig_fail(struct conn *conn, int error)
+{
+    ck_assert(!conn->is_gone);
+    conn->is_gone = true;
+    conn->events->closed(conn->owner, error);
+}
+
 /* What was posted is run and what is closed goes. */
 static inline void rig_settle(void)
 {
@@ -456,13 +464,19 @@ static inline struct bytes rig_last(const struct conn *conn, enum message_type t
     ck_abort_msg("no %s was said", message_type_name(type));
 }
 
+/* Pings are answered, and forgotten. */
 static inline void rig_pong(struct conn *conn)
 {
-    if (!conn->is_gone && rig_heard(conn, MESSAGE_PING)) {
-        struct bytes nonce = rig_last(conn, MESSAGE_PING);
+    for (uint32_t i = 0; i < conn->said_count && !conn->is_gone; i++)
+        if (conn->said[i].type == MESSAGE_PING) {
+            struct bytes nonce = conn->said[i].payload;
 
-        rig_tell(conn, MESSAGE_PONG, nonce.data, nonce.size);
-    }
+            conn->said_count--;
+            memmove(&conn->said[i], &conn->said[i + 1],
+                    (conn->said_count - i) * sizeof conn->said[0]);
+            rig_tell(conn, MESSAGE_PONG, nonce.data, nonce.size);
+            free((void *)nonce.data);
+        }
 }
 
 /* The clocks go on by so much, a turn of the loop a second. */
