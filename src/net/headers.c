@@ -398,12 +398,14 @@ static void source_tick(struct peer *peer, uint64_t now_ms)
     }
 }
 
-/* An outgoing peer whose chain stays behind ours is of no use. */
+/* An outgoing peer whose chain stays behind ours is of no use, once it was asked for its headers.
+ */
 static void behind_tick(struct peer *peer, uint64_t now_ms)
 {
     const struct header_node *tip = peer->net->tip;
 
-    if (peer->direction != PEER_OUTGOING || peer->is_protected || !tip ||
+    if (peer->direction != PEER_OUTGOING || peer->is_protected || !peer->is_header_source ||
+        peer->presync || !tip ||
         (peer->best && u256_compare(&peer->best->chainwork, &tip->chainwork) >= 0)) {
         peer->behind_since_ms = 0;
         peer->is_behind_asked = false;
