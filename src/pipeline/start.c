@@ -194,6 +194,8 @@ static enum engine_error make_pipeline(struct start *start)
     pipeline_init(&engine->pipeline, engine->params, &engine->key, engine->table,
                   engine->config.worker_count, engine->config.in_flight_limit);
     engine->pipeline.disk = engine->disk;
+    engine->pipeline.on_credit = engine->config.events.credit;
+    engine->pipeline.on_credit_context = engine->config.events.context;
     engine->has_pipeline = true;
     return ENGINE_OK;
 }
