@@ -1,5 +1,7 @@
 /* test_engine_durable.c - what a crash, a damaged file or a kill leaves of the ledger: the next
  * start comes to the same tip and the same coin set, whatever was lost. */
+#include "base/clock.h"
+#include "base/hex.h"
 #include "engine_rig.h"
 #include "io/simdisk.h"
 #include "shared_files.h"
@@ -113,8 +115,11 @@ START_TEST(checkpoints_are_written_while_blocks_come)
     ck_assert_int_eq(ledger_figure(&rig, "ledger.checkpoint_height"), 0);
     import_all(&rig, &long_chain, "import");
     free(rig_ask(&rig, "checkpoint", NULL)); /* may be one that was begun long before */
+    uint64_t begun_us = clock_monotonic_us();
     char *answer = rig_ask(&rig, "checkpoint", NULL);
     char height[20];
+    /* 512 shards are handed over without sleeping in between, though no block comes. */
+    ck_assert_uint_lt(clock_monotonic_us() - begun_us, 20000000);
     ck_assert_msg(rig_value(answer, "height", height, sizeof height), "%s", answer);
     free(answer);
     ck_assert_int_ge(atoi(height), 500);
@@ -426,6 +431,91 @@ START_TEST(an_audit_in_parts_gives_the_same_hashes)
 }
 END_TEST
 
+struct logged {
+    pthread_mutex_t mutex;
+    char text[20000];
+};
+
+static void keep_line(void *context, enum engine_log_level level, const char *line)
+{
+    struct logged *logged = context;
+
+    (void)level;
+    pthread_mutex_lock(&logged->mutex);
+    size_t size = strlen(logged->text);
+    snprintf(logged->text + size, sizeof logged->text - size, "%s\n", line);
+    pthread_mutex_unlock(&logged->mutex);
+}
+
+static bool has_logged(struct logged *logged, const char *wanted)
+{
+    pthread_mutex_lock(&logged->mutex);
+    bool has = strstr(logged->text, wanted) != NULL;
+    pthread_mutex_unlock(&logged->mutex);
+    return has;
+}
+
+static void wait_logged(struct logged *logged, const char *wanted)
+{
+    for (int i = 0; i < 6000 && !has_logged(logged, wanted); i++)
+        usleep(10000);
+    ck_assert_msg(has_logged(logged, wanted), "not said: %s\n%s", wanted, logged->text);
+}
+
+/* The hash of block height and of the coin set after it, by an engine that audits its tip. */
+static void audit_at(struct rig *rig, int height, struct audit_hash *known)
+{
+    char next[20], value[80];
+
+    snprintf(next, sizeof next, "%d", height + 1);
+    char *answer = rig_ask(rig, "hash", next);
+    ck_assert(rig_value(answer, "hash", value, sizeof value));
+    free(answer);
+    free(rig_ask(rig, "invalidate", value));
+    answer = rig_ask(rig, "audit", NULL);
+    ck_assert(rig_value(answer, "hash", value, sizeof value) &&
+              hash_from_hex(known->block.bytes, value));
+    ck_assert(rig_value(answer, "hash_serialized_3", value, sizeof value) &&
+              hash_from_hex(known->hash_serialized_3, value));
+    free(answer);
+    known->height = height;
+}
+
+/* Blocks go on meanwhile; height alone is no reason to compare. */
+START_TEST(a_known_coin_set_is_compared_when_the_root_passes_it)
+{
+    static struct logged logged = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    static const char *const said[] = {"the coin set at height 300 is the known one",
+                                       "the coin set at height 300 is not the one that is known"};
+    struct audit_hash known;
+    struct rig rig;
+
+    rig_init(&rig, NETWORK_REGTEST);
+    open_rig(&rig, "known");
+    import_all(&rig, &long_chain, "known");
+    audit_at(&rig, 300, &known);
+    close_rig(&rig, "known");
+    rig_clear(&rig);
+    for (int is_wrong = 0; is_wrong < 2; is_wrong++) {
+        rig_init(&rig, NETWORK_REGTEST);
+        rig.config.events = (struct engine_events){.log = keep_line, .context = &logged};
+        known.hash_serialized_3[31] ^= (uint8_t)is_wrong;
+        rig.params.audits[0] = known;
+        rig.params.audits[1] = (struct audit_hash){.height = 301, .block = known.block};
+        rig.params.audits[1].block.bytes[0] ^= 1;
+        rig.params.audit_count = 2;
+        open_rig(&rig, said[is_wrong]);
+        import_all(&rig, &long_chain, said[is_wrong]);
+        wait_logged(&logged, said[is_wrong]);
+        ck_assert(!has_logged(&logged, "height 301"));
+        expect_chain(&rig, &long_chain, said[is_wrong]);
+        close_rig(&rig, said[is_wrong]);
+        rig_clear(&rig);
+        ck_assert_msg(is_wrong || !has_logged(&logged, said[1]), "%s", logged.text);
+    }
+}
+END_TEST
+
 struct waiting {
     struct command command;
     _Atomic bool is_done;
@@ -493,6 +583,7 @@ int main(void)
     tcase_add_test(tcase, each_source_is_enough_by_itself);
     tcase_add_test(tcase, an_audit_in_parts_gives_the_same_hashes);
     tcase_add_test(tcase, an_audit_can_be_cancelled);
+    tcase_add_test(tcase, a_known_coin_set_is_compared_when_the_root_passes_it);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
