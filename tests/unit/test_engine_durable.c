@@ -276,23 +276,6 @@ START_TEST(a_crash_during_recovery_is_recovered_from)
 }
 END_TEST
 
-/* A copy of master's directory with one byte of a file in ledger/ changed. */
-static bool damage(struct rig *rig, const struct rig *master, const char *pattern, unsigned which,
-                   unsigned permille)
-{
-    char command[600];
-
-    snprintf(
-        command, sizeof command,
-        "rm -rf %s/* && cp -r %s/. %s && f=$(ls %s/ledger/%s 2>/dev/null | sort -V | sed -n %up)"
-        " && [ -n \"$f\" ] && s=$(stat -c %%s $f) && [ $s -gt 0 ] && o=$((s * %u / 1000)) && "
-        "b=$(od -An -tu1 -j$o -N1 $f) && printf \"\\\\x$(printf %%x $((b ^ 64)))\" | "
-        "dd of=$f bs=1 seek=$o conv=notrunc 2>/dev/null",
-        rig->directory, master->directory, rig->directory, rig->directory, pattern, which,
-        permille);
-    return system(command) == 0;
-}
-
 static void make_master(struct rig *master)
 {
     rig_init(master, NETWORK_REGTEST);
@@ -302,35 +285,6 @@ static void make_master(struct rig *master)
     free(rig_ask(master, "checkpoint", NULL));
     close_rig(master, "master");
 }
-
-START_TEST(no_damage_changes_the_coin_set)
-{
-    static const char *const patterns[] = {"manifest.[0-9]*", "checkpoint.[0-9]*", "undo.*", "key"};
-    unsigned step = is_night() ? 3 : 330, count = 0;
-    struct rig master, rig;
-
-    make_master(&master);
-    for (size_t p = 0; p < ARRAY_COUNT(patterns); p++)
-        for (unsigned which = 1; which <= 2; which++)
-            for (unsigned at = 7; at < 1000; at += step) {
-                char where[80];
-
-                rig_init(&rig, NETWORK_REGTEST);
-                if (damage(&rig, &master, patterns[p], which, at)) {
-                    snprintf(where, sizeof where, "%s number %u damaged at %u/1000", patterns[p],
-                             which, at);
-                    open_rig(&rig, where);
-                    wait_idle(&rig);
-                    expect_chain(&rig, &long_chain, where);
-                    close_rig(&rig, where);
-                    count++;
-                }
-                rig_clear(&rig);
-            }
-    ck_assert_int_ge(count, 15);
-    rig_clear(&master);
-}
-END_TEST
 
 static void run_in(const struct rig *rig, const char *shell)
 {
@@ -579,7 +533,6 @@ int main(void)
     tcase_add_test(tcase, checkpoints_are_written_while_blocks_come);
     tcase_add_test(tcase, a_crash_after_any_change_is_recovered_from);
     tcase_add_test(tcase, a_crash_during_recovery_is_recovered_from);
-    tcase_add_test(tcase, no_damage_changes_the_coin_set);
     tcase_add_test(tcase, each_source_is_enough_by_itself);
     tcase_add_test(tcase, an_audit_in_parts_gives_the_same_hashes);
     tcase_add_test(tcase, an_audit_can_be_cancelled);
