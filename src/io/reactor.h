@@ -113,7 +113,14 @@ MUST_CHECK bool conn_send(struct conn *conn, struct bytes data);
  * false at once by nobody: data is still the caller's. */
 MUST_CHECK bool conn_send_borrowed(struct conn *conn, struct bytes data,
                                    void (*release)(void *context), void *context);
-size_t conn_output_size(const struct conn *conn); /* queued and not yet sent */
+/* A place in the queue for size bytes (more than 0) that are still being made; what is queued
+ * behind waits for them. NULL as false above. They are given by conn_place_fill, as to
+ * conn_send_borrowed, at any time before closed is called, or never. */
+struct conn_place;
+MUST_CHECK struct conn_place *conn_send_place(struct conn *conn, size_t size);
+void conn_place_fill(struct conn *conn, struct conn_place *place, const uint8_t *data,
+                     void (*release)(void *context), void *context);
+size_t conn_output_size(const struct conn *conn); /* queued and not yet sent, with places */
 
 /* The next size bytes go straight to buffer, which the caller leaves alone until filled or closed;
  * then received continues. Bytes that were received already are copied there first. size > 0; one

@@ -110,6 +110,7 @@ static void tick(struct reactor_timer *timer)
     for (struct peer *peer = net->peers; peer; peer = peer->next)
         peer_tick(peer, now_ms);
     blocks_tick(net, now_ms);
+    serve_tick(net, now_ms);
     calls_tick(net, now_ms);
     files_tick(net, now_ms);
     timer_set(net->reactor, &net->timer, now_ms + TICK_MS);
@@ -175,6 +176,8 @@ static void wake(struct reactor_message *message)
         heard_chain(net, tip);
     for (struct peer *peer = net->peers; peer && has_credit; peer = peer->next)
         receive_resume(peer);
+    if (net->has_room)
+        serve_room(net);
 }
 
 void net_notify_tip(struct net *net, struct header_node *tip)

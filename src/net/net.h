@@ -22,6 +22,7 @@ struct net_config {
     const char *proxy; /* NULL: none */
     uint32_t outgoing_max, incoming_max;
     bool is_v1only, is_packet, is_without_dns;
+    size_t serve_memory;     /* bytes of blocks on their way to peers, about */
     uint64_t upload_max;     /* bytes a day, before blocks older than a week are refused; 0: none */
     resolver_lookup *lookup; /* NULL: the system's */
     void *lookup_context;

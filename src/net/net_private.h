@@ -20,16 +20,15 @@
 #include <sys/socket.h>
 
 #define PEER_OUTPUT_MAX (12u << 20) /* queued to one peer */
-#define SERVE_OUTPUT_MAX                                                                           \
-    (4u << 20) /* no further block is read for a peer that has so much unsent */
-#define ANNOUNCE_MAX  8
-#define LISTENERS_MAX 16
-#define MANUAL_MAX    64
-#define NONCES_MAX    1024
+#define ANNOUNCE_MAX    8
+#define LISTENERS_MAX   16
+#define MANUAL_MAX      64
+#define NONCES_MAX      1024
 
 #define NET_EXTERNAL_MAX 8
 #define GOSSIP_KNOWN_MAX 512
 #define GOSSIP_QUEUE_MAX 64
+#define UNJUDGED_MAX     1024 /* as many as the window has blocks */
 
 /* Part of what another thread does for us. It comes home in the order of net_post; when the node
  * has stopped too, so that finish frees it then. */
@@ -39,6 +38,8 @@ struct net_task {
 };
 
 struct arrival;
+struct request;
+struct serving;
 
 /* Of a peer that is told addresses. */
 struct gossip {
@@ -47,6 +48,12 @@ struct gossip {
     uint32_t queued_count;
     struct addr_entry queued[GOSSIP_QUEUE_MAX];
     uint64_t flush_due_ms, own_due_ms;
+};
+
+/* Of a block that is kept but not judged yet. */
+struct sender {
+    struct header_node *node; /* NULL: none */
+    uint64_t peer_id;
 };
 
 struct peer {
@@ -101,7 +108,9 @@ struct peer {
     /* serving */
     struct inv *wanted;
     uint32_t wanted_count, wanted_at;
-    bool is_reading;
+    struct request *first_request, *last_request; /* blocks on their way to it, in order */
+    uint32_t request_count;
+    uint64_t drained_bytes; /* had gone out when serve_tick looked last */
     struct block_hash continue_hash;
     bool has_continue_hash;
 
@@ -180,6 +189,8 @@ struct net {
     struct reactor_timer timer;
 
     struct download *download;
+    struct sender unjudged[UNJUDGED_MAX]; /* the last ones, a ring */
+    uint32_t unjudged_at;
     struct header_node *tip, *best; /* as last heard */
     bool is_synced;
 
@@ -194,7 +205,14 @@ struct net {
     uint64_t nonces[NONCES_MAX];              /* of the version at hand */
     uint64_t received_bytes, sent_bytes, served_blocks, served_bytes;
     struct work_gate gate;
-    bool has_done_blocks; /* among the tasks that just came home */
+    struct serving *servings; /* blocks as they go out */
+    uint32_t serving_count;
+    size_t serving_size; /* of all memory for serving */
+    uint64_t serve_looked_ms;
+    uint64_t serve_full_ms; /* somebody waits for memory since then; 0: nobody */
+    uint64_t serve_next_id; /* the peer whose turn it is when memory comes back */
+    bool has_room;          /* it has */
+    bool has_done_blocks;   /* among the tasks that just came home */
 };
 
 /* net.c */
@@ -277,6 +295,9 @@ void blocks_received(struct peer *peer, struct block_job *job, const uint8_t *ch
 void blocks_spoilt(struct peer *peer, const uint8_t *block);
 void blocks_follow(struct net *net);
 void blocks_ask(struct net *net);
+/* Of peer what leads to last, if it has no less work than our tip, branches off near it and is not
+ * in the plan already. */
+void blocks_ask_aside(struct peer *peer, struct header_node *last);
 void blocks_peer_changed(struct peer *peer);
 void blocks_peer_gone(struct peer *peer);
 void blocks_tick(struct net *net, uint64_t now_ms);
@@ -284,7 +305,16 @@ void blocks_tick(struct net *net, uint64_t now_ms);
 /* serve.c */
 void serve_getheaders(struct peer *peer, struct bytes payload);
 void serve_getblocks(struct peer *peer, struct bytes payload);
+/* Whether the node's block may be shown: of the best chain, or verified and not much older than its
+ * end. Under the tree's mutex. */
+bool serve_may(const struct net *net, const struct header_node *node);
+void serve_inv(struct peer *peer, enum message_type type, const struct inv *inv);
+
+/* serve_block.c */
 void serve_getdata(struct peer *peer, struct bytes payload);
-void serve_continue(struct peer *peer);
+void serve_continue(struct peer *peer); /* what was queued for it has been sent */
+void serve_room(struct net *net);       /* memory for serving has come back */
+void serve_tick(struct net *net, uint64_t now_ms);
+void serve_peer_gone(struct peer *peer);
 void serve_announce(struct peer *peer);
 #endif

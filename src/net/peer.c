@@ -27,8 +27,8 @@ static void drop(struct peer *peer)
     blocks_peer_gone(peer);
     headers_peer_gone(peer);
     receive_peer_gone(peer);
+    serve_peer_gone(peer);
     calls_peer_gone(net, peer);
-    free(peer->wanted);
     peer->is_gone = true;
     if (peer->works == 0)
         destroy(peer);

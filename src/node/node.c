@@ -420,6 +420,7 @@ static enum exit_code open_net(struct node *node)
                                 .incoming_max = (uint32_t)options->incoming,
                                 .is_v1only = options->is_v1only,
                                 .is_without_dns = options->is_without_dns,
+                                .serve_memory = node->memory.serving,
                                 .upload_max = (uint64_t)options->max_upload,
                                 .is_packet = options->is_verbose,
                                 .packets = options->is_packet ? node->log.log : NULL,
@@ -443,8 +444,8 @@ static enum exit_code open_monitor(struct node *node)
 
     if (!node->options->monitor)
         return EXIT_DONE;
-    node->commands =
-        commands_new(node->engine, atomic_load(&node->net), node->log.log, on_shutdown, node);
+    node->commands = commands_new(node->engine, atomic_load(&node->net), node->log.log,
+                                  &node->log.warnings, on_shutdown, node);
     commands_fill(node->commands, &options);
     int error = monitor_open(&node->monitor, node->reactor, &options);
     if (error == 0)

@@ -12,8 +12,8 @@
 
 #define TICK_US        5000000
 #define EXTEND_US      60000000
-#define WATCHDOG_PARTS 4    /* looks in the time within which the manager must hear of us */
-#define BUSY_PART      1000 /* of a tick: with less CPU time than that nothing is getting done */
+#define WATCHDOG_PARTS 4   /* looks in the time within which the manager must hear of us */
+#define BUSY_PART      200 /* of a tick: with less CPU time than that nothing is getting done */
 #define WAKE_SIGNAL    (SIGRTMIN)
 
 enum phase { LOADING, RUNNING, ENDING, OVER };
@@ -24,7 +24,8 @@ struct service {
     pthread_t thread;
     uint64_t tick_us; /* 0: no manager, only signals */
     bool is_told_to_stop;
-    uint64_t beats[SERVICE_BEATS], cpu_us;
+    uint64_t beats[SERVICE_BEATS];
+    int64_t others_us; /* CPU time of the other threads */
 
     pthread_mutex_t mutex; /* guards what follows; look is called under it */
     enum phase phase;
@@ -50,12 +51,12 @@ void service_block_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static uint64_t process_cpu_us(void)
+static int64_t cpu_us(clockid_t clock)
 {
     struct timespec ts;
 
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+    clock_gettime(clock, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
 static void send_status(struct service *service, const char *before, const char *line)
@@ -70,11 +71,11 @@ static void send_status(struct service *service, const char *before, const char 
 static void extend(struct service *service, const char *line)
 {
     char before[64] = "";
-    uint64_t cpu_us = process_cpu_us();
+    int64_t others_us = cpu_us(CLOCK_PROCESS_CPUTIME_ID) - cpu_us(CLOCK_THREAD_CPUTIME_ID);
 
-    if ((cpu_us - service->cpu_us) * BUSY_PART >= service->tick_us)
+    if ((others_us - service->others_us) * BUSY_PART >= (int64_t)service->tick_us)
         snprintf(before, sizeof before, "EXTEND_TIMEOUT_USEC=%d\n", EXTEND_US);
-    service->cpu_us = cpu_us;
+    service->others_us = others_us;
     send_status(service, before, line);
 }
 

@@ -1,6 +1,7 @@
 #include "pipeline/disk_thread.h"
 
 #include "base/clock.h"
+#include "pipeline/engine.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,6 +19,7 @@ struct disk_thread {
     uint64_t given_end;     /* of the appends the writer has; the disk thread's */
     struct sync_wait last_sync;
     bool is_stopping, is_last_synced;
+    _Atomic bool is_dead; /* its ring failed: nothing given to it comes back */
     int last_error;
 
     pthread_mutex_t mutex; /* guards what follows: small copies for other threads */
@@ -90,6 +92,23 @@ static void block_read(struct disk_op *op, int64_t result)
     pipeline_post(job->pipeline, &job->message);
 }
 
+static void outer_read(struct disk_op *op, int64_t result)
+{
+    struct engine_read *read =
+        (struct engine_read *)((char *)op - offsetof(struct engine_read, op));
+
+    read->error = result < 0 ? (int)result : 0;
+    engine_read_done(read);
+}
+
+static void start_read(struct disk_thread *thread, struct engine_read *read)
+{
+    disk_op_init(&read->op, DISK_READ, thread->setup.blocks_random, read->data, read->size,
+                 read->pos, outer_read);
+    read->op.priority = DISK_LATER;
+    disk_submit(thread->setup.pipeline->disk, &read->op);
+}
+
 static void last_synced(struct sync_wait *wait, int error, uint64_t synced_end)
 {
     struct disk_thread *thread =
@@ -128,6 +147,9 @@ static void start_task(struct disk_thread *thread, struct disk_task *task)
         disk_op_init(&task->job->read_op, DISK_READ, thread->setup.blocks_random, task->job->buffer,
                      task->job->size, task->job->pos, block_read);
         disk_submit(thread->setup.pipeline->disk, &task->job->read_op);
+        break;
+    case TASK_READ:
+        start_read(thread, (struct engine_read *)task);
         break;
     case TASK_SYNC: {
         struct sync_wait *wait = xcalloc(1, sizeof *wait);
@@ -202,6 +224,7 @@ static void *disk_main(void *argument)
         if (done < 0) {
             on_error(thread, done, "io_uring");
             thread->last_error = done;
+            atomic_store(&thread->is_dead, true);
             return NULL;
         }
     }
@@ -252,6 +275,11 @@ int disk_thread_error(struct disk_thread *thread, char *text, size_t text_size)
     snprintf(text, text_size, "%s", thread->error_text);
     pthread_mutex_unlock(&thread->mutex);
     return error;
+}
+
+bool disk_thread_is_dead(struct disk_thread *thread)
+{
+    return atomic_load(&thread->is_dead);
 }
 
 void disk_thread_sync(struct disk_thread *thread)

@@ -154,6 +154,32 @@ int64_t engine_now(struct engine *engine);
  * (a run). */
 void engine_when_idle(struct engine *engine, struct command *command);
 
+/* A block's bytes for another thread. Both are to be called with the tree locked (the first) and by
+ * any thread (the second). */
+struct resident;
+/* While the engine has the bytes in memory: they stay until released. NULL: they are in blocks.bin
+ * only. */
+const struct resident *engine_hold_block(struct engine *engine, const struct header_node *node,
+                                         struct bytes *raw);
+void engine_release_block(const struct resident *resident);
+
+/* Bytes of blocks.bin read by the disk thread, after all that it reads and appends for the engine.
+ * The struct is the caller's until done, which comes from the disk thread. */
+#define READ_MAX 512 /* at once */
+struct engine_read {
+    struct disk_task task; /* first */
+    struct disk_op op;
+    struct engine *engine;
+    uint64_t pos;
+    uint8_t *data;
+    size_t size;
+    int error;
+    void (*done)(struct engine_read *read);
+};
+/* pos, data, size and done are set. False when there are READ_MAX already, or the engine stops. */
+MUST_CHECK bool engine_read(struct engine *engine, struct engine_read *read);
+void engine_read_done(struct engine_read *read); /* the disk thread's */
+
 /* Reads the block at pos (a borrowed job thread facility): malloc'ed bytes, or NULL. For work
  * functions. */
 uint8_t *engine_read_block(struct engine *engine, uint64_t pos, uint32_t size);

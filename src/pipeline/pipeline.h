@@ -29,6 +29,8 @@ struct node_work {
     _Atomic(const uint8_t *)
         resident; /* ledger thread writes, workers read: the block's bytes while in memory.
                    * Pairs release with acquire: the bytes are whole when seen. */
+    struct resident
+        *held_by; /* the same, under the tree's mutex: for threads that are no workers */
 };
 
 /* CPU time and volume of a stage, summed over threads. */

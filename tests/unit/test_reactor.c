@@ -455,6 +455,44 @@ static void close_victim(struct reactor_timer *timer)
         conn_close(victim.conn);
 }
 
+struct late {
+    struct reactor_timer timer;
+    struct conn_place *place;
+    char got[100];
+    int other;
+};
+
+static void fill_late(struct reactor_timer *timer)
+{
+    struct late *late = (struct late *)timer;
+
+    ck_assert_int_eq(recv(late->other, late->got, sizeof late->got, MSG_DONTWAIT), 10);
+    conn_place_fill(victim.conn, late->place, stream + 10, count_release, NULL);
+}
+
+START_TEST(what_is_behind_a_place_waits_for_it)
+{
+    struct conn_limits small = {.output_max = 1000};
+    struct late late = {.timer.run = fill_late};
+    struct end *e = begin_pair(mask_of(_i), &small, &late.other);
+
+    ck_assert_ptr_null(conn_send_place(e->conn, 1001));
+    ck_assert(conn_send(e->conn, (struct bytes){stream, 10}));
+    late.place = conn_send_place(e->conn, 20);
+    ck_assert(conn_send(e->conn, (struct bytes){stream + 30, 5}));
+    ck_assert_ptr_nonnull(conn_send_place(e->conn, 7)); /* never filled */
+    ck_assert_uint_eq(conn_output_size(e->conn), 42);
+    timer_set(reactor, &late.timer, reactor_now_ms(reactor) + 50);
+    struct reactor_timer closing = {.run = close_victim};
+    timer_set(reactor, &closing, reactor_now_ms(reactor) + 100);
+    end();
+    ck_assert_int_eq(released_count, 1);
+    ck_assert_int_eq(read(late.other, late.got + 10, 50), 25);
+    ck_assert_mem_eq(late.got, stream, 35);
+    close(late.other);
+}
+END_TEST
+
 START_TEST(closing_with_requests_in_the_kernel_gives_everything_back)
 {
     struct reactor_timer timer = {.run = close_victim};
@@ -872,6 +910,7 @@ int main(void)
     tcase_add_loop_test(tcase, streams_arrive_whole_both_ways, 0, MASK_COUNT);
     tcase_add_loop_test(tcase, payloads_go_straight_to_the_callers_buffer, 0, 2 * MASK_COUNT);
     tcase_add_loop_test(tcase, output_is_bounded_to_the_byte, 0, MASK_COUNT);
+    tcase_add_loop_test(tcase, what_is_behind_a_place_waits_for_it, 0, MASK_COUNT);
     tcase_add_loop_test(tcase, what_is_queued_at_the_stop_is_sent_unless_nobody_reads, 0, 2);
     tcase_add_loop_test(tcase, closing_with_requests_in_the_kernel_gives_everything_back, 0,
                         MASK_COUNT);
