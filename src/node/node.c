@@ -443,8 +443,8 @@ static enum exit_code open_monitor(struct node *node)
 
     if (!node->options->monitor)
         return EXIT_DONE;
-    node->commands =
-        commands_new(node->engine, atomic_load(&node->net), node->log.log, on_shutdown, node);
+    node->commands = commands_new(node->engine, atomic_load(&node->net), node->log.log,
+                                  &node->log.warnings, on_shutdown, node);
     commands_fill(node->commands, &options);
     int error = monitor_open(&node->monitor, node->reactor, &options);
     if (error == 0)

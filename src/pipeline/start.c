@@ -291,7 +291,7 @@ enum engine_error engine_open(struct engine **out, const struct engine_config *c
     pthread_mutex_init(&engine->snapshot_mutex, NULL);
     pthread_mutex_init(&engine->audit_feed.mutex, NULL);
     pthread_cond_init(&engine->audit_feed.changed, NULL);
-    mpmc_init(&engine->jobs_ring, COMMAND_MAX);
+    mpmc_init(&engine->jobs_ring, 2 * COMMAND_MAX);
 
     enum engine_error error = run_start(&start);
     metadata_clear(&start.data);
