@@ -109,6 +109,11 @@ class CaesureNode:
     def tip(self):
         return self.values("tip")["hash"]
 
+    def check_memory(self, used_mb, limit_mb, what):
+        """Not with a sanitizer, which has its own."""
+        with open(f"/proc/{self.process.pid}/maps", encoding="ascii") as f:
+            check("san.so" in f.read() or used_mb <= limit_mb, f"{used_mb:.1f} MB for {what}")
+
     def memory_mb(self):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
             return next(int(line.split()[1]) for line in f if line.startswith("VmRSS")) / 1024
