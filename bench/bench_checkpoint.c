@@ -51,7 +51,7 @@ static void fill(struct ledger *ledger, uint64_t coins)
         int rc = root_insert(&ledger->root, &outpoint, &hash, i, false);
         assert(rc == 0);
         if (i % 1000 == 0)
-            index_grow_step(&ledger->root.index);
+            index_grow_step(&ledger->root.index, 0, ledger->root.index.shard_count);
     }
 }
 

@@ -128,7 +128,7 @@ static void fill(struct bench *bench, uint64_t count)
                 index_prefetch(index, hashes[i + 8].shard, hashes[i + 8].tag);
             index_insert(index, hashes[i].shard, hashes[i].tag, bench->next + i + 1);
         }
-        index_grow_step(index);
+        index_grow_step(index, 0, index->shard_count);
         total += cpu_ns() - start;
         for (uint32_t i = 0; i < 7000; i++)
             bench->live[bench->live_count++] = bench->next++;

@@ -57,6 +57,7 @@ void pipeline_clear(struct pipeline *pipeline)
     pthread_mutex_destroy(&pipeline->arena_mutex);
     for (size_t i = 0; i < JOB_MAX; i++) {
         arena_clear(&pipeline->jobs[i].arena);
+        block_events_clear(&pipeline->jobs[i].events);
         free(pipeline->jobs[i].buffer);
     }
     free(pipeline->jobs);
@@ -88,13 +89,15 @@ static void account(struct stage_stats *stats, uint64_t *since)
     *since = now;
 }
 
-/* Verification first, then what lets more of it begin. */
+/* What the ledger thread waits for, then verification, then what lets more of it begin. */
 static bool work_once(struct worker *worker, uint64_t *since)
 {
     struct pipeline *pipeline = worker->pipeline;
     struct block_job *job;
 
-    if ((job = mpmc_pop(&pipeline->verify_ring))) {
+    if (parts_are_open(&pipeline->parts) && parts_do_one(&pipeline->parts)) {
+        account(&pipeline->stats.parts, since);
+    } else if ((job = mpmc_pop(&pipeline->verify_ring))) {
         verify_stage(pipeline, job, worker->machine);
         account(&pipeline->stats.verify, since);
     } else if ((job = mpmc_pop(&pipeline->check_ring))) {
@@ -275,6 +278,7 @@ void pipeline_release(struct block_job *job)
     if (job->is_submitted)
         atomic_fetch_sub(&pipeline->submitted_count, 1);
     give_arena_back(pipeline, &job->arena);
+    block_events_clear(&job->events);
     free(job->buffer);
     memset(job, 0, sizeof *job);
     job->pipeline = pipeline;

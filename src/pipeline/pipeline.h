@@ -8,6 +8,7 @@
 #define PIPELINE_PIPELINE_H
 #include "base/histogram.h"
 #include "pipeline/job.h"
+#include "pipeline/parts.h"
 #include "store/block_table.h"
 #include <pthread.h>
 
@@ -38,6 +39,8 @@ struct stage_stats {
 
 struct pipeline_stats {
     struct stage_stats parse, check, verify, ledger;
+    struct stage_stats parts; /* of the ledger's work, those that workers did */
+    _Atomic uint64_t own_parts_ns; /* CPU time of those that the ledger thread did itself */
     _Atomic uint64_t cold_prevouts, inputs_verified, scripts_skipped;
     _Atomic uint64_t credit_waits;
     struct histogram connects; /* world_connect of a block */
@@ -60,6 +63,7 @@ struct pipeline {
     struct worker *workers;
     struct mpmc parse_ring, check_ring, verify_ring;
     struct waiter worker_waiter;
+    struct parts parts;
     _Atomic bool is_stopping;
     pthread_mutex_t
         closing_mutex; /* nothing is pushed by outsiders once is_closed is set under it */
