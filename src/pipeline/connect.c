@@ -24,9 +24,18 @@ void run_parts(void *context, void (*run)(void *arg, uint32_t part), void *arg, 
 
     if (helpers > pipeline->worker_count)
         helpers = pipeline->worker_count;
-    if (helpers > 0)
+    if (helpers > 0) {
+        uint64_t since_ns = thread_cpu_ns(), since_us = clock_monotonic_us();
+
         parts_do_all(&pipeline->parts, run, arg, count, &pipeline->worker_waiter,
                      (uint32_t)helpers);
+        uint64_t cpu_ns = thread_cpu_ns() - since_ns;
+        uint64_t wall_ns = (clock_monotonic_us() - since_us) * 1000;
+        atomic_fetch_add_explicit(&pipeline->stats.own_parts_ns, cpu_ns, memory_order_relaxed);
+        atomic_fetch_add_explicit(&pipeline->stats.parts_wait_us,
+                                  wall_ns > cpu_ns ? (wall_ns - cpu_ns) / 1000 : 0,
+                                  memory_order_relaxed);
+    }
     for (uint32_t part = 0; helpers == 0 && part < count; part++)
         run(arg, part);
 }

@@ -71,7 +71,7 @@ void pipeline_clear(struct pipeline *pipeline)
     munmap(pipeline->work, NODE_MAX * sizeof(struct node_work));
 }
 
-static uint64_t thread_cpu_ns(void)
+uint64_t thread_cpu_ns(void)
 {
     struct timespec ts;
 
@@ -87,6 +87,15 @@ static void account(struct stage_stats *stats, uint64_t *since)
     atomic_fetch_add_explicit(&stats->jobs, 1, memory_order_relaxed);
     histogram_add(&stats->times, now - *since);
     *since = now;
+}
+
+void wait_and_count(struct waiter *waiter, uint32_t prepared, int64_t timeout_us,
+                    _Atomic uint64_t *wait_us)
+{
+    uint64_t since_us = clock_monotonic_us();
+
+    waiter_wait(waiter, prepared, timeout_us);
+    atomic_fetch_add_explicit(wait_us, clock_monotonic_us() - since_us, memory_order_relaxed);
 }
 
 /* What the ledger thread waits for, then verification, then what lets more of it begin. */
@@ -126,7 +135,8 @@ static void *worker_main(void *argument)
         if (atomic_load(&pipeline->is_stopping) || work_once(worker, &since))
             waiter_cancel(&pipeline->worker_waiter);
         else
-            waiter_wait(&pipeline->worker_waiter, prepared, -1);
+            wait_and_count(&pipeline->worker_waiter, prepared, -1,
+                           &pipeline->stats.workers_wait_us);
     }
     return NULL;
 }
@@ -233,7 +243,7 @@ struct block_job *pipeline_reserve(struct pipeline *pipeline, size_t size, enum 
             return job;
         }
         atomic_fetch_add_explicit(&pipeline->stats.credit_waits, 1, memory_order_relaxed);
-        waiter_wait(&pipeline->credit_waiter, prepared, 100000);
+        wait_and_count(&pipeline->credit_waiter, prepared, 100000, &pipeline->stats.credit_wait_us);
     }
 }
 
