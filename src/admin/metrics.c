@@ -70,6 +70,7 @@ static void print_stages(struct pipeline *pipeline, struct text *text)
         {"parse", "stage=\"parse\"", &pipeline->stats.parse, &pipeline->parse_ring},
         {"check", "stage=\"check\"", &pipeline->stats.check, &pipeline->check_ring},
         {"verify", "stage=\"verify\"", &pipeline->stats.verify, &pipeline->verify_ring},
+        {"work", "stage=\"work\"", &pipeline->stats.work, &pipeline->work_ring},
         {"ledger", "stage=\"ledger\"", &pipeline->stats.ledger, &pipeline->ledger_ring},
     };
 

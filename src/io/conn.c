@@ -13,7 +13,7 @@
 /* A piece of output: bytes of ours after the struct, or borrowed ones. */
 struct chunk {
     struct chunk *next;
-    const uint8_t *data;
+    const uint8_t *data;         /* NULL: a place, its bytes are not there yet */
     size_t size, sent, capacity; /* capacity 0: borrowed */
     void (*release)(void *context);
     void *context;
@@ -137,6 +137,31 @@ bool conn_send_borrowed(struct conn *conn, struct bytes data, void (*release)(vo
     return true;
 }
 
+struct conn_place *conn_send_place(struct conn *conn, size_t size)
+{
+    assert(size > 0);
+    if (!has_room(conn, size))
+        return NULL;
+
+    struct chunk *chunk = chunk_append(conn, 0);
+    chunk->data = NULL;
+    chunk->size = size;
+    conn->output_size += size;
+    return (struct conn_place *)chunk;
+}
+
+void conn_place_fill(struct conn *conn, struct conn_place *place, const uint8_t *data,
+                     void (*release)(void *context), void *context)
+{
+    struct chunk *chunk = (struct chunk *)place;
+
+    assert(!chunk->data);
+    chunk->data = data;
+    chunk->release = release;
+    chunk->context = context;
+    touch(conn);
+}
+
 size_t conn_output_size(const struct conn *conn)
 {
     return conn->output_size;
@@ -147,7 +172,8 @@ static void start_send(struct conn *conn)
     struct io_uring_sqe *sqe = uring_sqe(&conn->reactor->uring);
     size_t count = 0;
 
-    for (struct chunk *chunk = conn->first; chunk && count < SEND_CHUNKS; chunk = chunk->next)
+    for (struct chunk *chunk = conn->first; chunk && chunk->data && count < SEND_CHUNKS;
+         chunk = chunk->next)
         conn->parts[count++] = (struct iovec){.iov_base = (void *)(chunk->data + chunk->sent),
                                               .iov_len = chunk->size - chunk->sent};
     conn->message = (struct msghdr){.msg_iov = conn->parts, .msg_iovlen = count};
@@ -380,7 +406,7 @@ void conn_step(struct conn *conn)
         conn->pending++;
         return;
     }
-    if (conn->first && !conn->is_sending)
+    if (conn->first && conn->first->data && !conn->is_sending)
         start_send(conn);
     step_receive(conn);
 }

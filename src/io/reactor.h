@@ -1,4 +1,4 @@
-/* reactor.h - the one io_uring of the reactor thread: connections, listeners, timers, signals and
+/* reactor.h - the one io_uring of the reactor thread: connections, listeners, timers and
  * messages from other threads, as callbacks on that thread. Thread: reactor_new anywhere, then one
  * thread calls reactor_run and everything else from its callbacks (or before reactor_run, on that
  * same thread); only reactor_post and reactor_stop are for any thread. Callbacks are never nested
@@ -65,13 +65,6 @@ struct reactor_timer {
 void timer_set(struct reactor *reactor, struct reactor_timer *timer, uint64_t due_ms);
 void timer_cancel(struct reactor *reactor, struct reactor_timer *timer);
 
-/* ---- signals ---- */
-
-/* The signals of set, blocked in every thread by the caller, come as calls with their number. Once.
- */
-MUST_CHECK int reactor_on_signals(struct reactor *reactor, const sigset_t *set,
-                                  void (*run)(void *context, int signal), void *context);
-
 /* ---- listeners ---- */
 
 /* Takes fd, a listening socket. Each connection is handed over as a descriptor that the callback
@@ -120,7 +113,14 @@ MUST_CHECK bool conn_send(struct conn *conn, struct bytes data);
  * false at once by nobody: data is still the caller's. */
 MUST_CHECK bool conn_send_borrowed(struct conn *conn, struct bytes data,
                                    void (*release)(void *context), void *context);
-size_t conn_output_size(const struct conn *conn); /* queued and not yet sent */
+/* A place in the queue for size bytes (more than 0) that are still being made; what is queued
+ * behind waits for them. NULL as false above. They are given by conn_place_fill, as to
+ * conn_send_borrowed, at any time before closed is called, or never. */
+struct conn_place;
+MUST_CHECK struct conn_place *conn_send_place(struct conn *conn, size_t size);
+void conn_place_fill(struct conn *conn, struct conn_place *place, const uint8_t *data,
+                     void (*release)(void *context), void *context);
+size_t conn_output_size(const struct conn *conn); /* queued and not yet sent, with places */
 
 /* The next size bytes go straight to buffer, which the caller leaves alone until filled or closed;
  * then received continues. Bytes that were received already are copied there first. size > 0; one

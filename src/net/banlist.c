@@ -1,4 +1,15 @@
+/* bans.bin, written whole and put in place by rename:
+ *     "caesureb" (8 bytes), version le32 = 1, count le32,
+ *     count × (address as in BIP155, its port 0; until le64),
+ *     CRC-32C le32 of everything before it. */
 #include "net/banlist.h"
+#include "base/arena.h"
+#include "base/crc32c.h"
+
+#define FILE_MAGIC     "caesureb"
+#define FILE_VERSION   1
+#define FILE_HEAD_SIZE 16
+#define FILE_BAN_MAX   (NETADDR_BIP155_MAX + 8)
 
 void banlist_init(struct banlist *list, struct siphash_key key)
 {
@@ -75,6 +86,60 @@ bool banlist_is_banned(const struct banlist *list, const struct netaddr *addr, i
     const struct ban *ban = find(list, addr);
 
     return ban && ban->until_s > now_s;
+}
+
+uint8_t *banlist_save(const struct banlist *list, size_t *size)
+{
+    uint8_t *file = xmalloc(FILE_HEAD_SIZE + (size_t)list->count * FILE_BAN_MAX + 4);
+    uint8_t *at = file + FILE_HEAD_SIZE;
+
+    memcpy(file, FILE_MAGIC, 8);
+    le32_write(file + 8, FILE_VERSION);
+    le32_write(file + 12, list->count);
+    for (uint32_t i = 0; i < list->count; i++) {
+        at += netaddr_write_bip155(at, &list->bans[i].host);
+        le64_write(at, (uint64_t)list->bans[i].until_s);
+        at += 8;
+    }
+    le32_write(at, crc32c(0, file, (size_t)(at - file)));
+    *size = (size_t)(at + 4 - file);
+    return file;
+}
+
+static struct ban ban_read(struct cursor *c)
+{
+    struct ban ban = {.host = netaddr_read_bip155(c)};
+
+    ban.until_s = (int64_t)cursor_le64(c);
+    return ban;
+}
+
+bool banlist_load(struct banlist *list, struct bytes file, int64_t now_s)
+{
+    if (file.size < FILE_HEAD_SIZE + 4 || memcmp(file.data, FILE_MAGIC, 8) != 0 ||
+        crc32c(0, file.data, file.size - 4) != le32_read(file.data + file.size - 4))
+        return false;
+
+    struct cursor c = cursor_of(bytes_sub(file, 8, file.size - 12));
+    uint32_t version = cursor_le32(&c), count = cursor_le32(&c);
+
+    if (version != FILE_VERSION || count > BANLIST_MAX)
+        return false;
+
+    struct cursor look = c; /* the whole once before anything is changed */
+    for (uint32_t i = 0; i < count; i++)
+        if (ban_read(&look).host.kind == NETADDR_NONE)
+            return false;
+    if (!cursor_ok(&look) || cursor_left(&look) != 0)
+        return false;
+    list->count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct ban ban = ban_read(&c);
+        bool is_kept = ban.until_s <= now_s || banlist_ban(list, &ban.host, ban.until_s, now_s);
+
+        assert(is_kept); /* count was bounded */
+    }
+    return true;
 }
 
 void banlist_discourage(struct banlist *list, const struct netaddr *addr)

@@ -1,6 +1,6 @@
-/* banlist.h - whom we do not talk to: the operator's bans, and those who misbehaved (discouraged:
- * forgotten at the next start, and first to go when a place is needed). The net thread. Bounded:
- * the oldest go. */
+/* banlist.h - whom we do not talk to: the operator's bans, kept in bans.bin over restarts (format
+ * at the top of banlist.c), and those who misbehaved (discouraged: forgotten at the next start, and
+ * first to go when a place is needed). The net thread. Bounded: the oldest go. */
 #ifndef NET_BANLIST_H
 #define NET_BANLIST_H
 #include "base/hash.h"
@@ -33,6 +33,11 @@ bool banlist_unban(struct banlist *list, const struct netaddr *addr);
 bool banlist_is_banned(const struct banlist *list, const struct netaddr *addr, int64_t now_s);
 /* Takes out bans that are over. */
 void banlist_sweep(struct banlist *list, int64_t now_s);
+
+/* bans.bin as bytes (malloc'ed, the caller's) and back, without what is over by then. A file that
+ * is damaged or of another make is false, and the list is then as it was. */
+uint8_t *banlist_save(const struct banlist *list, size_t *size);
+MUST_CHECK bool banlist_load(struct banlist *list, struct bytes file, int64_t now_s);
 
 void banlist_discourage(struct banlist *list, const struct netaddr *addr);
 bool banlist_is_discouraged(const struct banlist *list, const struct netaddr *addr);

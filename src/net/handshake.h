@@ -26,6 +26,7 @@ enum peer_direction {
     PEER_INCOMING,
     PEER_OUTGOING, /* of our own choice: it must be of use to us */
     PEER_MANUAL,   /* of the operator's */
+    PEER_FETCH,    /* a seed, called for addresses only */
 };
 
 struct handshake {

@@ -16,7 +16,7 @@
 /* Headers on their way to the ledger thread and back. */
 struct headers_work {
     struct command command;
-    struct headers_work *next;
+    struct net_task task;
     struct net *net;
     uint64_t peer_id;
     uint32_t count;
@@ -36,15 +36,8 @@ static void run(struct engine *engine, struct command *command)
 static void done(struct command *command)
 {
     struct headers_work *work = command->context;
-    struct net *net = work->net;
 
-    pthread_mutex_lock(&net->mutex);
-    struct headers_work **link = &net->done_headers;
-    while (*link)
-        link = &(*link)->next;
-    *link = work;
-    pthread_mutex_unlock(&net->mutex);
-    reactor_post(net->reactor, &net->wake);
+    net_post(work->net, &work->task);
 }
 
 static void work_free(struct headers_work *work)
@@ -53,29 +46,6 @@ static void work_free(struct headers_work *work)
     free(work->nodes);
     free(work->verdicts);
     free(work);
-}
-
-/* To the engine. Takes headers, which is malloc'ed. */
-static void submit(struct peer *peer, struct header *headers, uint32_t count, bool is_full)
-{
-    struct headers_work *work = xcalloc(1, sizeof *work);
-
-    work->net = peer->net;
-    work->peer_id = peer->id;
-    work->count = count;
-    work->is_full = is_full;
-    work->headers = headers;
-    work->nodes = xcalloc(count, sizeof *work->nodes);
-    work->verdicts = xcalloc(count, sizeof *work->verdicts);
-    work->command.run = run;
-    work->command.done = done;
-    work->command.context = work;
-    if (peer->headers_works == WORKS_MAX || !engine_post(peer->net->engine, &work->command)) {
-        work_free(work); /* it may announce them again */
-        return;
-    }
-    peer->headers_works++;
-    peer->net->works++;
 }
 
 static void send_getheaders(struct peer *peer, const struct block_hash *hashes, uint32_t count)
@@ -105,6 +75,107 @@ void headers_ask(struct peer *peer, const struct header_node *from)
         (peer->getheaders_ms && net_now_ms(peer->net) - peer->getheaders_ms < GETHEADERS_REPLY_MS))
         return; /* an answer is under way */
     send_getheaders(peer, locator, locator_of(peer->net, locator, from));
+}
+
+static void judge(struct peer *peer, enum verdict verdict)
+{
+    switch (verdict_class(verdict)) {
+    case VERDICT_HEADER:
+    case VERDICT_INVALID_PARENT:
+        peer_punish(peer, verdict_text(verdict));
+        break;
+    case VERDICT_KNOWN_INVALID:
+        if (peer->direction != PEER_INCOMING)
+            peer_punish(peer, verdict_text(verdict));
+        break;
+    case VERDICT_OK:
+    case VERDICT_KNOWN:
+    case VERDICT_FUTURE:
+    case VERDICT_MISSING_PARENT:
+    case VERDICT_LOW_WORK:
+    case VERDICT_MUTATED:
+    case VERDICT_CONTEXT_FREE:
+    case VERDICT_CONSENSUS:
+        break;
+    }
+}
+
+static void peer_has(struct peer *peer, struct header_node *node)
+{
+    if (!peer->best || u256_compare(&node->chainwork, &peer->best->chainwork) >= 0)
+        peer->best = node; /* of equals the last that it told of */
+    blocks_peer_changed(peer);
+}
+
+static void protect(struct peer *peer)
+{
+    uint32_t count = 0;
+
+    if (peer->direction != PEER_OUTGOING || !peer->net->tip || !peer->best ||
+        u256_compare(&peer->best->chainwork, &peer->net->tip->chainwork) < 0)
+        return;
+    for (const struct peer *other = peer->net->peers; other; other = other->next)
+        count += other->is_protected;
+    peer->is_protected |= count < PROTECTED_MAX;
+}
+
+static void work_done(struct peer *peer, const struct headers_work *work)
+{
+    struct header_node *last = NULL;
+    enum verdict verdict = VALID;
+
+    for (uint32_t i = 0; i < work->count; i++) {
+        if (work->nodes[i])
+            last = work->nodes[i];
+        if (verdict == VALID)
+            verdict = work->verdicts[i];
+    }
+    peer->headers_works--;
+    if (peer->is_closing)
+        return;
+    if (last && verdict == VALID) {
+        peer_has(peer, last);
+        protect(peer);
+        blocks_ask_aside(peer, last);
+        if (work->is_full)
+            headers_ask(peer, last);
+    } else {
+        judge(peer, verdict);
+    }
+}
+
+static void finish(struct net *net, struct net_task *task)
+{
+    struct headers_work *work =
+        (struct headers_work *)((char *)task - offsetof(struct headers_work, task));
+    struct peer *peer = net_find_peer(net, work->peer_id);
+
+    if (peer)
+        work_done(peer, work);
+    work_free(work);
+}
+
+/* To the engine. Takes headers, which is malloc'ed. */
+static void submit(struct peer *peer, struct header *headers, uint32_t count, bool is_full)
+{
+    struct headers_work *work = xcalloc(1, sizeof *work);
+
+    work->net = peer->net;
+    work->task.finish = finish;
+    work->peer_id = peer->id;
+    work->count = count;
+    work->is_full = is_full;
+    work->headers = headers;
+    work->nodes = xcalloc(count, sizeof *work->nodes);
+    work->verdicts = xcalloc(count, sizeof *work->verdicts);
+    work->command.run = run;
+    work->command.done = done;
+    work->command.context = work;
+    if (peer->headers_works == WORKS_MAX || !engine_post(peer->net->engine, &work->command)) {
+        work_free(work); /* it may announce them again */
+        return;
+    }
+    peer->headers_works++;
 }
 
 static void presync_ask(struct peer *peer)
@@ -254,91 +325,6 @@ void headers_message(struct peer *peer, struct bytes payload)
         new_headers(peer, net->headers, count, &last);
 }
 
-static void judge(struct peer *peer, enum verdict verdict)
-{
-    switch (verdict_class(verdict)) {
-    case VERDICT_HEADER:
-    case VERDICT_INVALID_PARENT:
-        peer_punish(peer, verdict_text(verdict));
-        break;
-    case VERDICT_KNOWN_INVALID:
-        if (peer->direction != PEER_INCOMING)
-            peer_punish(peer, verdict_text(verdict));
-        break;
-    case VERDICT_OK:
-    case VERDICT_KNOWN:
-    case VERDICT_FUTURE:
-    case VERDICT_MISSING_PARENT:
-    case VERDICT_LOW_WORK:
-    case VERDICT_MUTATED:
-    case VERDICT_CONTEXT_FREE:
-    case VERDICT_CONSENSUS:
-        break;
-    }
-}
-
-static void peer_has(struct peer *peer, struct header_node *node)
-{
-    if (!peer->best || u256_compare(&node->chainwork, &peer->best->chainwork) > 0)
-        peer->best = node;
-    blocks_peer_changed(peer);
-}
-
-static void protect(struct peer *peer)
-{
-    uint32_t count = 0;
-
-    if (peer->direction != PEER_OUTGOING || !peer->net->tip || !peer->best ||
-        u256_compare(&peer->best->chainwork, &peer->net->tip->chainwork) < 0)
-        return;
-    for (const struct peer *other = peer->net->peers; other; other = other->next)
-        count += other->is_protected;
-    peer->is_protected |= count < PROTECTED_MAX;
-}
-
-static void work_done(struct net *net, const struct headers_work *work)
-{
-    struct peer *peer = net_find_peer(net, work->peer_id);
-    struct header_node *last = NULL;
-    enum verdict verdict = VALID;
-
-    for (uint32_t i = 0; i < work->count; i++) {
-        if (work->nodes[i])
-            last = work->nodes[i];
-        if (verdict == VALID)
-            verdict = work->verdicts[i];
-    }
-    if (!peer)
-        return;
-    peer->headers_works--;
-    if (peer->is_closing)
-        return;
-    if (last && verdict == VALID) {
-        peer_has(peer, last);
-        protect(peer);
-        if (work->is_full)
-            headers_ask(peer, last);
-    } else {
-        judge(peer, verdict);
-    }
-}
-
-void headers_done(struct net *net)
-{
-    pthread_mutex_lock(&net->mutex);
-    struct headers_work *work = net->done_headers;
-    net->done_headers = NULL;
-    pthread_mutex_unlock(&net->mutex);
-    while (work) {
-        struct headers_work *next = work->next;
-
-        net->works--;
-        work_done(net, work);
-        work_free(work);
-        work = next;
-    }
-}
-
 void headers_inv(struct peer *peer, const struct block_hash *hash)
 {
     struct net *net = peer->net;
@@ -357,8 +343,18 @@ static bool is_fresh(const struct net *net)
     return (int64_t)net->best->time > engine_now(net->engine) - FRESH_S;
 }
 
-/* Of one peer first, of all once the best header is of today; of one that called us only if there
- * is no other. */
+/* other is reason enough not to ask peer yet: those that called us come after those that we called,
+ * which do not wait for them. */
+static bool comes_first(const struct peer *other, const struct peer *peer)
+{
+    bool is_incoming = peer->direction == PEER_INCOMING;
+
+    if (other->direction == PEER_INCOMING)
+        return is_incoming && other->is_header_source;
+    return is_incoming || other->is_header_source;
+}
+
+/* Of one peer first, of all once the best header is of today. */
 static bool may_be_source(const struct peer *peer)
 {
     const struct net *net = peer->net;
@@ -366,9 +362,7 @@ static bool may_be_source(const struct peer *peer)
     if (is_fresh(net))
         return true;
     for (const struct peer *other = net->peers; other; other = other->next)
-        if (other != peer && peer_is_up(other) &&
-            (other->is_header_source ||
-             (peer->direction == PEER_INCOMING && other->direction != PEER_INCOMING)))
+        if (other != peer && peer_is_up(other) && comes_first(other, peer))
             return false;
     return true;
 }
@@ -404,12 +398,14 @@ static void source_tick(struct peer *peer, uint64_t now_ms)
     }
 }
 
-/* An outgoing peer whose chain stays behind ours is of no use. */
+/* An outgoing peer whose chain stays behind ours is of no use, once it was asked for its headers.
+ */
 static void behind_tick(struct peer *peer, uint64_t now_ms)
 {
     const struct header_node *tip = peer->net->tip;
 
-    if (peer->direction != PEER_OUTGOING || peer->is_protected || !tip ||
+    if (peer->direction != PEER_OUTGOING || peer->is_protected || !peer->is_header_source ||
+        peer->presync || !tip ||
         (peer->best && u256_compare(&peer->best->chainwork, &tip->chainwork) >= 0)) {
         peer->behind_since_ms = 0;
         peer->is_behind_asked = false;
@@ -426,7 +422,7 @@ static void behind_tick(struct peer *peer, uint64_t now_ms)
 
 void headers_tick(struct peer *peer, uint64_t now_ms)
 {
-    if (!peer_is_up(peer) || !peer->net->best)
+    if (!peer_is_up(peer) || peer->direction == PEER_FETCH || !peer->net->best)
         return;
     source_tick(peer, now_ms);
     if (!peer->is_closing)

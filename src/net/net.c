@@ -9,12 +9,10 @@
 #include <unistd.h>
 
 #define TICK_MS         1000
-#define SEEDS_SAVE_MS   900000
 #define WINDOW_BLOCKS   1024
 #define PEER_BLOCKS_MAX 128
 #define WINDOW_BYTES    ((size_t)256 << 20)
-#define PEERS_FILE      "peers.bin"
-#define PEERS_FILE_MAX  (1 << 20)
+#define TASKS_MAX       1024 /* with the workers at once */
 
 void net_log(struct net *net, enum engine_log_level level, const char *format, ...)
 {
@@ -43,25 +41,29 @@ struct peer *net_find_peer(struct net *net, uint64_t id)
     return peer;
 }
 
-static uint32_t count_direction(const struct net *net, enum peer_direction direction)
+uint64_t net_services(const struct net *net)
 {
-    uint32_t count = 0;
-
-    for (const struct peer *peer = net->peers; peer; peer = peer->next)
-        count += peer->direction == direction;
-    return count;
+    return SERVICE_NETWORK | SERVICE_WITNESS | SERVICE_NETWORK_LIMITED |
+           (net->env.aead && !net->config.is_v1only ? SERVICE_P2P_V2 : 0);
 }
 
-static bool is_refused(const struct net *net, const struct netaddr *addr)
+void net_count_sent(struct peer *peer, size_t size)
 {
-    return banlist_is_banned(net->bans, addr, engine_now(net->engine));
+    uint64_t now_ms = net_now_ms(peer->net);
+
+    peer->sent_ms = now_ms;
+    peer->sent_bytes += size;
+    peer->net->sent_bytes += size;
+    upload_sent(&peer->net->upload, size, now_ms);
 }
 
 static void accepted(void *context, int fd)
 {
     struct net *net = ((struct net_listener *)context)->net;
-    uint32_t count = count_direction(net, PEER_INCOMING);
+    uint32_t count = 0;
 
+    for (const struct peer *peer = net->peers; peer; peer = peer->next)
+        count += peer->direction == PEER_INCOMING;
     if (net->is_stopping || count >= net->config.incoming_max) {
         close(fd);
         return;
@@ -69,118 +71,11 @@ static void accepted(void *context, int fd)
     struct peer *peer = peer_adopt(net, fd);
     if (!peer)
         return;
-    if (is_refused(net, &peer->addr))
+    if (banlist_is_banned(net->bans, &peer->addr, engine_now(net->engine)))
         peer_close(peer, "banned");
     else if (count + 1 >= net->config.incoming_max &&
              banlist_is_discouraged(net->bans, &peer->addr))
         peer_close(peer, "discouraged, and there is no place to spare");
-}
-
-/* ---- whom we call ---- */
-
-static void call_manual(struct net *net, struct manual *manual)
-{
-    manual->attempts++;
-    manual->due_ms = net_now_ms(net) + backoff_ms(manual->attempts, &net->prng);
-    manual->peer = peer_call(net, &manual->addr, PEER_MANUAL, manual->is_v1);
-    if (manual->peer)
-        manual->peer->manual = manual;
-}
-
-void net_peer_gone(struct net *net, struct peer *peer)
-{
-    struct manual *manual = peer->manual;
-    char addr[NETADDR_TEXT_SIZE];
-
-    netaddr_print(addr, &peer->addr);
-    net_log(net, ENGINE_LOG_INFO, "peer %llu (%s) is gone: %s", (unsigned long long)peer->id, addr,
-            peer->why);
-    if (manual) {
-        manual->peer = NULL;
-        if (peer->wants_retry_v1)
-            manual->is_v1 = true;
-        manual->due_ms =
-            net_now_ms(net) + (peer->wants_retry_v1 ? 0 : backoff_ms(manual->attempts, &net->prng));
-    } else if (peer->wants_retry_v1 && !net->is_stopping) {
-        peer_call(net, &peer->addr, peer->direction, true);
-    }
-}
-
-static bool may_call(void *context, const struct seed *seed)
-{
-    struct net *net = context;
-    struct netaddr group = netaddr_group(&seed->addr);
-
-    if (seed->addr.kind > NETADDR_IPV6 || is_refused(net, &seed->addr) ||
-        banlist_is_discouraged(net->bans, &seed->addr))
-        return false;
-    for (const struct peer *peer = net->peers; peer; peer = peer->next) {
-        struct netaddr other = netaddr_group(&peer->addr);
-
-        if (netaddr_same_host(&peer->addr, &seed->addr) ||
-            (peer->direction == PEER_OUTGOING && netaddr_equal(&group, &other)))
-            return false;
-    }
-    return true;
-}
-
-static void call_others(struct net *net, uint64_t now_ms)
-{
-    for (uint32_t i = 0; i < net->manual_count; i++)
-        if (!net->manuals[i].peer && now_ms >= net->manuals[i].due_ms)
-            call_manual(net, &net->manuals[i]);
-    if (count_direction(net, PEER_OUTGOING) >= net->config.outgoing_max)
-        return;
-    int64_t now_s = engine_now(net->engine);
-    struct seed *seed = seeds_pick(net->seeds, now_s, may_call, net);
-    if (seed) {
-        seeds_tried(seed, now_s);
-        peer_call(net, &seed->addr, PEER_OUTGOING, !(seed->services & SERVICE_P2P_V2));
-    }
-}
-
-/* ---- peers.bin ---- */
-
-static bool peers_path(const struct net *net, const char *suffix, char *path, size_t size)
-{
-    return net->config.directory && (size_t)snprintf(path, size, "%s/%s%s", net->config.directory,
-                                                     PEERS_FILE, suffix) < size;
-}
-
-static void seeds_to_file(struct net *net)
-{
-    char path[4096], new_path[4096];
-    size_t size;
-
-    if (!peers_path(net, "", path, sizeof path) ||
-        !peers_path(net, ".new", new_path, sizeof new_path))
-        return;
-    FILE *file = fopen(new_path, "wb");
-    if (!file)
-        return;
-    uint8_t *data = seeds_save(net->seeds, &size);
-    bool is_written = fwrite(data, 1, size, file) == size;
-    is_written = fclose(file) == 0 && is_written; /* only convenience is lost with it: no sync */
-    if (!is_written || rename(new_path, path) != 0)
-        net_log(net, ENGINE_LOG_WARNING, "%s cannot be written", path);
-    free(data);
-}
-
-static void seeds_from_file(struct net *net)
-{
-    char path[4096];
-
-    if (!peers_path(net, "", path, sizeof path))
-        return;
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return;
-    uint8_t *data = xmalloc(PEERS_FILE_MAX);
-    size_t size = fread(data, 1, PEERS_FILE_MAX, file);
-    fclose(file);
-    if (!seeds_load(net->seeds, (struct bytes){data, size}))
-        net_log(net, ENGINE_LOG_WARNING, "%s is damaged: beginning without it", path);
-    free(data);
 }
 
 /* ---- the loop's turns ---- */
@@ -215,11 +110,9 @@ static void tick(struct reactor_timer *timer)
     for (struct peer *peer = net->peers; peer; peer = peer->next)
         peer_tick(peer, now_ms);
     blocks_tick(net, now_ms);
-    call_others(net, now_ms);
-    if (now_ms - net->seeds_saved_ms > SEEDS_SAVE_MS) {
-        net->seeds_saved_ms = now_ms;
-        seeds_to_file(net);
-    }
+    serve_tick(net, now_ms);
+    calls_tick(net, now_ms);
+    files_tick(net, now_ms);
     timer_set(net->reactor, &net->timer, now_ms + TICK_MS);
 }
 
@@ -238,6 +131,34 @@ static void heard_chain(struct net *net, struct header_node *tip)
             serve_announce(peer);
 }
 
+void net_post(struct net *net, struct net_task *task)
+{
+    task->next = NULL;
+    pthread_mutex_lock(&net->mutex);
+    *net->last_task = task;
+    net->last_task = &task->next;
+    pthread_mutex_unlock(&net->mutex);
+    reactor_post(net->reactor, &net->wake);
+}
+
+static void finish_tasks(struct net *net)
+{
+    pthread_mutex_lock(&net->mutex);
+    struct net_task *task = net->first_task;
+    net->first_task = NULL;
+    net->last_task = &net->first_task;
+    pthread_mutex_unlock(&net->mutex);
+    while (task) {
+        struct net_task *next = task->next;
+
+        task->finish(net, task);
+        task = next;
+    }
+    if (net->has_done_blocks && !net->is_stopping)
+        blocks_follow(net);
+    net->has_done_blocks = false;
+}
+
 static void wake(struct reactor_message *message)
 {
     struct net *net = (struct net *)((char *)message - offsetof(struct net, wake));
@@ -248,15 +169,15 @@ static void wake(struct reactor_message *message)
     net->heard_tip = net->heard_best = NULL;
     net->has_credit = false;
     pthread_mutex_unlock(&net->mutex);
+    finish_tasks(net);
     if (net->is_stopping)
         return;
-    headers_done(net);
-    blocks_done(net);
-    serve_done(net);
     if (tip || best)
         heard_chain(net, tip);
     for (struct peer *peer = net->peers; peer && has_credit; peer = peer->next)
-        peer_resume(peer);
+        receive_resume(peer);
+    if (net->has_room)
+        serve_room(net);
 }
 
 void net_notify_tip(struct net *net, struct header_node *tip)
@@ -275,10 +196,8 @@ void net_notify_headers(struct net *net, struct header_node *best)
     reactor_post(net->reactor, &net->wake);
 }
 
-static void on_credit(void *context)
+void net_notify_credit(struct net *net)
 {
-    struct net *net = context;
-
     pthread_mutex_lock(&net->mutex);
     bool was_set = net->has_credit;
     net->has_credit = true;
@@ -324,26 +243,31 @@ static int serve_all(struct net *net, char *text, size_t text_size)
     return 0;
 }
 
-/* False with the reason in why. */
-bool net_add_manual(struct net *net, const char *given, const char **why)
+static int read_addresses(struct net *net, char *text, size_t text_size)
 {
-    struct manual *manual = &net->manuals[net->manual_count];
-    struct netaddr addr;
+    const struct net_config *config = &net->config;
 
-    *why = "not an address with a port of IPv4 or IPv6";
-    if (strlen(given) >= sizeof manual->text || !netaddr_parse(&addr, given, net->params->port) ||
-        (addr.kind != NETADDR_IPV4 && addr.kind != NETADDR_IPV6))
-        return false;
-    for (uint32_t i = 0; i < net->manual_count; i++)
-        if (netaddr_equal(&net->manuals[i].addr, &addr))
-            return true;
-    *why = "too many already";
-    if (net->manual_count == MANUAL_MAX)
-        return false;
-    *manual = (struct manual){.addr = addr};
-    strcpy(manual->text, given);
-    net->manual_count++;
-    return true;
+    net->has_proxy = config->proxy != NULL;
+    if (net->has_proxy && (!netaddr_parse(&net->proxy, config->proxy, SOCKS_PORT) ||
+                           net->proxy.kind == NETADDR_ONION || net->proxy.kind > NETADDR_IPV6)) {
+        snprintf(text, text_size, "--proxy %s: not an address of IPv4 or IPv6", config->proxy);
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < config->external_count; i++) {
+        struct netaddr *addr = &net->external[net->external_count];
+        const char *given = config->external[i];
+
+        if (net->external_count == NET_EXTERNAL_MAX) {
+            snprintf(text, text_size, "--external is given more than %d times", NET_EXTERNAL_MAX);
+            return -EINVAL;
+        }
+        if (!netaddr_parse(addr, given, net->params->port) || !netaddr_is_routable(addr)) {
+            snprintf(text, text_size, "--external %s: not an address that others can reach", given);
+            return -EINVAL;
+        }
+        net->external_count++;
+    }
+    return 0;
 }
 
 static int connect_all(struct net *net, char *text, size_t text_size)
@@ -351,7 +275,7 @@ static int connect_all(struct net *net, char *text, size_t text_size)
     const char *why;
 
     for (size_t i = 0; i < net->config.connect_count; i++)
-        if (!net_add_manual(net, net->config.connect[i], &why)) {
+        if (!calls_add_manual(net, net->config.connect[i], &why)) {
             snprintf(text, text_size, "cannot connect to %s: %s", net->config.connect[i], why);
             return -EINVAL;
         }
@@ -362,7 +286,7 @@ static struct net *net_new(const struct net_config *config)
 {
     struct net *net = xcalloc(1, sizeof *net);
     struct download_config window = {WINDOW_BLOCKS, PEER_BLOCKS_MAX, WINDOW_BYTES};
-    struct siphash_key keys[2];
+    struct siphash_key keys[3];
     uint8_t seed[32];
     uint64_t jitter;
 
@@ -380,9 +304,13 @@ static struct net *net_new(const struct net_config *config)
     net->bans = xmalloc(sizeof *net->bans);
     seeds_init(net->seeds, keys[0]);
     banlist_init(net->bans, keys[1]);
+    net->gossip_key = keys[2];
+    net->upload = (struct upload){config->upload_max, net_now_ms(net), 0};
     prng_init(&net->prng, jitter);
     net->download = download_new(&window);
     net->next_id = 1;
+    net->last_task = &net->first_task;
+    work_gate_open(&net->gate, engine_pipeline(net->engine), TASKS_MAX);
     pthread_mutex_init(&net->mutex, NULL);
     net->wake.run = wake;
     net->timer.run = tick;
@@ -407,11 +335,13 @@ static void chain_begin(struct net *net)
 int net_open(struct net **opened, const struct net_config *config, char *text, size_t text_size)
 {
     struct net *net = net_new(config);
-    struct pipeline *pipeline = engine_pipeline(net->engine);
 
-    seeds_from_file(net);
+    files_load(net);
     chain_begin(net);
-    int error = serve_all(net, text, text_size);
+    calls_begin(net);
+    int error = read_addresses(net, text, text_size);
+    if (error == 0)
+        error = serve_all(net, text, text_size);
     if (error == 0)
         error = connect_all(net, text, text_size);
     if (error) {
@@ -420,9 +350,8 @@ int net_open(struct net **opened, const struct net_config *config, char *text, s
         net_free(net);
         return error;
     }
-    pipeline->on_credit_context = net;
-    __atomic_store_n(&pipeline->on_credit, on_credit, __ATOMIC_RELEASE);
     timer_set(net->reactor, &net->timer, net_now_ms(net));
+    net->is_open = true;
     *opened = net;
     return 0;
 }
@@ -436,7 +365,6 @@ void net_stop(struct net *net)
     net->listener_count = 0;
     for (struct peer *peer = net->peers; peer; peer = peer->next)
         peer_close(peer, "the node stops");
-    seeds_to_file(net);
 }
 
 void net_free(struct net *net)
@@ -445,9 +373,11 @@ void net_free(struct net *net)
         return;
     assert(!net->peers);
     net->is_stopping = true;
-    headers_done(net);
-    blocks_done(net);
-    serve_done(net);
+    finish_tasks(net);
+    work_gate_close(&net->gate);
+    if (net->is_open)
+        files_end(net);
+    resolver_free(net->resolver);
     download_free(net->download);
     aead_free(net->env.aead);
     ecdh_free(net->env.ecdh);

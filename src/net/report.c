@@ -12,6 +12,8 @@ static const char *direction_name(enum peer_direction direction)
         return "out";
     case PEER_MANUAL:
         return "manual";
+    case PEER_FETCH:
+        return "fetch";
     }
     return "";
 }
@@ -19,12 +21,12 @@ static const char *direction_name(enum peer_direction direction)
 void net_print_peers(struct net *net, const char *unused, struct text *text)
 {
     (void)unused;
-    char addr[NETADDR_TEXT_SIZE];
+    char addr[PEER_TEXT_SIZE];
 
     for (const struct peer *peer = net->peers; peer; peer = peer->next) {
         const struct handshake *h = &peer->handshake;
 
-        netaddr_print(addr, &peer->addr);
+        peer_print(addr, peer);
         text_printf(text,
                     "id=%llu addr=%s dir=%s version=%d services=%llx agent=\"%s\" height=%d "
                     "ping=%llu inflight=%u "
@@ -67,6 +69,9 @@ void net_print_stats(struct net *net, const char *unused, struct text *text)
     text_printf(text, "net.served_blocks %llu\nnet.served_bytes %llu\nnet.known_addresses %u\n",
                 (unsigned long long)stats.served_blocks, (unsigned long long)stats.served_bytes,
                 stats.known_addresses);
+    text_printf(text, "net.upload_limit %llu\nnet.upload_day %llu\nnet.upload_reached %d\n",
+                (unsigned long long)net->upload.limit, (unsigned long long)net->upload.sent_bytes,
+                upload_is_reached(&net->upload, net_now_ms(net)));
     text_printf(text,
                 "net.download_lowest %d\nnet.download_wanted %u\nnet.download_asked "
                 "%u\nnet.download_arrived %u\n"
@@ -91,7 +96,7 @@ void net_connect(struct net *net, const char *addr, struct text *text)
 {
     const char *why;
 
-    if (!net_add_manual(net, addr, &why))
+    if (!calls_add_manual(net, addr, &why))
         text_printf(text, "error: %s\n", why);
 }
 
@@ -105,17 +110,7 @@ void net_disconnect(struct net *net, const char *id, struct text *text)
         text_printf(text, "error: no such peer\n");
         return;
     }
-    if (peer->manual) { /* not called again */
-        struct manual *last = &net->manuals[--net->manual_count];
-        struct manual *gone = peer->manual;
-
-        peer->manual = NULL;
-        if (gone != last) {
-            *gone = *last;
-            if (gone->peer)
-                gone->peer->manual = gone;
-        }
-    }
+    calls_forget(net, peer);
     peer_close(peer, "the operator wants it");
 }
 
@@ -135,6 +130,7 @@ void net_ban(struct net *net, const char *addr_and_seconds, struct text *text)
         text_printf(text, "error: too many bans\n");
         return;
     }
+    net->files[NET_FILE_BANS].is_due = true;
     for (struct peer *peer = net->peers; peer; peer = peer->next)
         if (netaddr_same_host(&peer->addr, &addr))
             peer_close(peer, "banned");
@@ -146,4 +142,6 @@ void net_unban(struct net *net, const char *addr, struct text *text)
 
     if (!netaddr_parse(&parsed, addr, 1) || !banlist_unban(net->bans, &parsed))
         text_printf(text, "error: not banned\n");
+    else
+        net->files[NET_FILE_BANS].is_due = true;
 }

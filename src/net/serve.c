@@ -1,36 +1,18 @@
+/* serve.c - what we are asked about the chain, and what we tell of it unasked. */
 #include "base/arena.h"
-#include "base/hash.h"
-#include "codec/block.h"
-#include "codec/compact.h"
 #include "net/net_private.h"
 
 #include <stdlib.h>
 
 #define GETBLOCKS_MAX 500
 #define STALE_AGE_S   (30 * 86400) /* of blocks aside the best chain, by time and by work */
-#define ARENA_MAX     ((size_t)256 << 20)
-
-/* A block that is read for a peer. */
-struct serve_work {
-    struct command command;
-    struct serve_work *next;
-    struct net *net;
-    uint64_t peer_id;
-    struct inv inv;
-    struct header_node *tip;
-    bool is_stripped, is_missing;
-    uint32_t checksum;
-    uint8_t *block;
-    size_t size;
-};
 
 static bool has_enough_work(const struct net *net)
 {
     return net->tip && u256_compare(&net->tip->chainwork, &net->params->minimum_chain_work) >= 0;
 }
 
-/* The best chain, or verified and not much older than its end. Under the tree's mutex. */
-static bool may_be_served(const struct net *net, const struct header_node *node)
+bool serve_may(const struct net *net, const struct header_node *node)
 {
     const struct header_node *tip = net->tip;
 
@@ -92,7 +74,7 @@ void serve_getheaders(struct peer *peer, struct bytes payload)
     } else if (locator.count == 0) { /* one header, by its hash */
         const struct header_node *node = header_tree_find(tree, &locator.stop);
 
-        is_answered = node && may_be_served(net, node);
+        is_answered = node && serve_may(net, node);
         if (is_answered)
             headers[count++] = header_of_node(node);
     } else {
@@ -149,226 +131,11 @@ void serve_getblocks(struct peer *peer, struct bytes payload)
         peer_send(peer, MESSAGE_INV, (struct bytes){out, inv_list_write(out, items, count)});
 }
 
-static void send_inv(struct peer *peer, enum message_type type, const struct inv *inv)
+void serve_inv(struct peer *peer, enum message_type type, const struct inv *inv)
 {
     uint8_t out[9 + sizeof *inv];
 
     peer_send(peer, type, (struct bytes){out, inv_list_write(out, inv, 1)});
-}
-
-/* Ledger thread: where the block is. */
-static void run(struct engine *engine, struct command *command)
-{
-    struct serve_work *work = command->context;
-    struct header_tree *tree = engine_lock_tree(engine);
-    struct block_hash hash;
-
-    memcpy(&hash, work->inv.hash, sizeof hash);
-    const struct header_node *node = header_tree_find(tree, &hash);
-    work->is_missing = !node || !may_be_served(work->net, node);
-    if (!work->is_missing) {
-        command->u.block.pos = node->pos;
-        command->u.block.size = node->size;
-        work->checksum = node->checksum;
-    }
-    engine_unlock_tree(engine);
-}
-
-/* Without witnesses, in place of block. */
-static bool strip(struct serve_work *work)
-{
-    struct arena arena;
-    struct block block;
-
-    arena_init(&arena, ARENA_MAX);
-    bool is_good = block_parse(&block, (struct bytes){work->block, work->size}, &arena, false);
-    if (is_good) {
-        uint8_t *out = xmalloc(block.stripped_size), *at = out + HEADER_SIZE;
-
-        memcpy(out, work->block, HEADER_SIZE);
-        at += compact_write(at, block.tx_count);
-        for (uint32_t i = 0; i < block.tx_count; at += block.txs[i++].stripped_size)
-            tx_write_stripped(at, &block.txs[i]);
-        assert((size_t)(at - out) == block.stripped_size);
-        uint8_t digest[32];
-        sha256d_once(digest, out, block.stripped_size);
-        work->checksum = le32_read(digest);
-        free(work->block);
-        work->block = out;
-        work->size = block.stripped_size;
-    }
-    arena_clear(&arena);
-    return is_good;
-}
-
-/* Jobs thread. */
-static void read_block(struct engine *engine, struct command *command)
-{
-    struct serve_work *work = command->context;
-
-    if (work->is_missing)
-        return;
-    work->size = command->u.block.size;
-    work->block = engine_read_block(engine, command->u.block.pos, command->u.block.size);
-    if (!work->block || (work->is_stripped && !strip(work)))
-        work->is_missing = true;
-}
-
-static void done(struct command *command)
-{
-    struct serve_work *work = command->context;
-    struct net *net = work->net;
-
-    pthread_mutex_lock(&net->mutex);
-    work->next = net->done_reads;
-    net->done_reads = work;
-    pthread_mutex_unlock(&net->mutex);
-    reactor_post(net->reactor, &net->wake);
-}
-
-static void ask_engine(struct peer *peer, const struct inv *inv)
-{
-    struct serve_work *work = xcalloc(1, sizeof *work);
-
-    work->net = peer->net;
-    work->peer_id = peer->id;
-    work->inv = *inv;
-    work->is_stripped = inv->type == INV_BLOCK;
-    work->command.run = run;
-    work->command.work = read_block;
-    work->command.done = done;
-    work->command.context = work;
-    if (!engine_post(peer->net->engine, &work->command)) {
-        free(work);
-        peer_close(peer, "too busy to serve it");
-        return;
-    }
-    peer->is_reading = true;
-    peer->net->works++;
-}
-
-void serve_continue(struct peer *peer)
-{
-    while (peer_is_up(peer) && !peer->is_reading && peer->wanted_at < peer->wanted_count &&
-           conn_output_size(peer->conn) < SERVE_OUTPUT_MAX) {
-        const struct inv *inv = &peer->wanted[peer->wanted_at++];
-        uint32_t type = inv->type & ~INV_WITNESS_FLAG;
-
-        if (type == INV_BLOCK || inv->type == INV_CMPCT_BLOCK)
-            ask_engine(peer, inv);
-        else if (inv->type == INV_MERKLE_BLOCK)
-            peer_close(peer, "filtered blocks without bloom filters");
-        else
-            send_inv(peer, MESSAGE_NOTFOUND, inv);
-    }
-    if (peer->wanted_at == peer->wanted_count && !peer->is_reading) {
-        free(peer->wanted);
-        peer->wanted = NULL;
-        peer->wanted_at = peer->wanted_count = 0;
-    }
-}
-
-void serve_getdata(struct peer *peer, struct bytes payload)
-{
-    struct inv_list list;
-    enum parse_result result = inv_list_parse(&list, payload);
-    uint32_t waiting = peer->wanted_count - peer->wanted_at;
-
-    if (result == PARSE_EXCEEDED)
-        peer_punish(peer, "too many getdata entries");
-    if (result != PARSE_OK || list.count == 0)
-        return;
-    if (waiting + list.count > INV_COUNT_MAX) {
-        peer_close(peer, "asks for more than it takes");
-        return;
-    }
-    struct inv *wanted = xmalloc((waiting + list.count) * sizeof *wanted);
-    if (waiting)
-        memcpy(wanted, peer->wanted + peer->wanted_at, waiting * sizeof *wanted);
-    memcpy(wanted + waiting, list.items, list.count * sizeof *wanted);
-    free(peer->wanted);
-    peer->wanted = wanted;
-    peer->wanted_at = 0;
-    peer->wanted_count = waiting + list.count;
-    serve_continue(peer);
-}
-
-static void send_block(struct peer *peer, struct serve_work *work)
-{
-    struct net *net = peer->net;
-    struct transport_seal seal;
-    uint8_t head[TRANSPORT_V1_HEADER_SIZE], checksum[4];
-    struct bytes block = {work->block, work->size};
-    bool is_sent;
-
-    peer_log_packet(peer, "<-", MESSAGE_BLOCK, block);
-    le32_write(checksum, work->checksum);
-    transport_seal(peer->transport, MESSAGE_BLOCK, work->size, &seal);
-    if (seal.is_v2) {
-        size_t size = transport_frame_size(peer->transport, MESSAGE_BLOCK, work->size);
-        uint8_t *frame = xmalloc(size);
-
-        transport_seal_run(&seal, net->env.aead, block, NULL, frame);
-        is_sent = conn_send_borrowed(peer->conn, (struct bytes){frame, size}, free, frame);
-        if (!is_sent)
-            free(frame);
-    } else {
-        size_t size = transport_seal_run(&seal, net->env.aead, block, checksum, head);
-
-        is_sent = conn_send(peer->conn, (struct bytes){head, size}) &&
-                  conn_send_borrowed(peer->conn, block, free, work->block);
-        if (is_sent)
-            work->block = NULL;
-    }
-    if (!is_sent) {
-        peer_close(peer, "does not read what it asked for");
-        return;
-    }
-    peer->sent_bytes += block.size;
-    net->sent_bytes += block.size;
-    net->served_blocks++;
-    net->served_bytes += block.size;
-}
-
-static void served(struct peer *peer, struct serve_work *work)
-{
-    struct net *net = peer->net;
-
-    peer->is_reading = false;
-    if (peer->is_closing)
-        return;
-    if (work->is_missing)
-        send_inv(peer, MESSAGE_NOTFOUND, &work->inv);
-    else
-        send_block(peer, work);
-    if (peer->has_continue_hash && memcmp(&peer->continue_hash, work->inv.hash, 32) == 0 &&
-        net->tip) {
-        struct inv inv = {.type = INV_BLOCK};
-
-        memcpy(inv.hash, &net->tip->hash, 32);
-        send_inv(peer, MESSAGE_INV, &inv);
-        peer->has_continue_hash = false;
-    }
-    serve_continue(peer);
-}
-
-void serve_done(struct net *net)
-{
-    pthread_mutex_lock(&net->mutex);
-    struct serve_work *work = net->done_reads;
-    net->done_reads = NULL;
-    pthread_mutex_unlock(&net->mutex);
-    while (work) {
-        struct serve_work *next = work->next;
-        struct peer *peer = net_find_peer(net, work->peer_id);
-
-        net->works--;
-        if (peer)
-            served(peer, work);
-        free(work->block);
-        free(work);
-        work = next;
-    }
 }
 
 static bool knows(const struct peer *peer, const struct header_node *node)
@@ -401,7 +168,7 @@ void serve_announce(struct peer *peer)
         struct inv inv = {.type = INV_BLOCK};
 
         memcpy(inv.hash, &tip->hash, 32);
-        send_inv(peer, MESSAGE_INV, &inv);
+        serve_inv(peer, MESSAGE_INV, &inv);
     }
     peer->announced = (struct header_node *)tip;
 }

@@ -519,6 +519,20 @@ void transport_check(const struct transport *t, struct transport_check *check)
     *check = t->check;
 }
 
+uint8_t *transport_take(struct transport *t)
+{
+    uint8_t *memory = t->buffer;
+
+    t->buffer = NULL;
+    t->capacity = 0;
+    return memory;
+}
+
+const uint8_t *transport_checksum(const struct transport *t)
+{
+    return t->is_v1 ? t->check.checksum : NULL;
+}
+
 enum transport_verdict transport_check_run(const struct transport_check *check, struct aead *aead)
 {
     uint8_t digest[32], head[V2_HEAD_SIZE];

@@ -91,6 +91,11 @@ enum transport_verdict {
 };
 
 void transport_check(const struct transport *transport, struct transport_check *check);
+/* After TRANSPORT_LARGE_DONE of a payload that was not placed: its memory is the caller's to free.
+ */
+uint8_t *transport_take(struct transport *transport);
+/* After TRANSPORT_MESSAGE: the checksum that came with it; NULL with v2. */
+const uint8_t *transport_checksum(const struct transport *transport);
 /* Decrypts the payload in place (v2). aead: the calling thread's. */
 enum transport_verdict transport_check_run(const struct transport_check *check, struct aead *aead);
 

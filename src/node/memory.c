@@ -79,6 +79,7 @@ void memory_plan(struct memory_plan *plan, uint64_t total, uint64_t coin_count,
         .coins = coin_count * BYTES_A_COIN * GROWTH_PERCENT / 100 + 16 * MB,
         .headers = header_count * BYTES_A_HEADER * GROWTH_PERCENT / 100 + 4 * MB,
         .worlds = (uint64_t)horizon * EVENTS_A_BLOCK * BYTES_AN_EVENT,
+        .serving = between(32 * MB, total / 64, 1024 * MB),
         .other = 128 * MB,
     };
 }
@@ -86,7 +87,7 @@ void memory_plan(struct memory_plan *plan, uint64_t total, uint64_t coin_count,
 uint64_t memory_sum(const struct memory_plan *plan)
 {
     return plan->in_flight + plan->resident + plan->coins + plan->headers + plan->worlds +
-           plan->other;
+           plan->serving + plan->other;
 }
 
 void memory_print(const struct memory_plan *plan, struct text *text)
@@ -96,8 +97,9 @@ void memory_print(const struct memory_plan *plan, struct text *text)
         uint64_t size;
     } parts[] = {{"coin index", plan->coins},       {"worlds, at most", plan->worlds},
                  {"last blocks", plan->resident},   {"blocks in flight", plan->in_flight},
-                 {"headers, table", plan->headers}, {"everything else", plan->other},
-                 {"together", memory_sum(plan)},    {"this machine has", plan->total}};
+                 {"headers, table", plan->headers}, {"blocks served", plan->serving},
+                 {"everything else", plan->other},  {"together", memory_sum(plan)},
+                 {"this machine has", plan->total}};
 
     for (size_t i = 0; i < ARRAY_COUNT(parts); i++)
         text_printf(text, "  %-18s %7llu MB\n", parts[i].name,

@@ -11,6 +11,7 @@ struct memory_plan {
     uint64_t coins;   /* bytes the coin index takes for the coins present, with growth */
     uint64_t headers; /* header tree and block table, as present with growth */
     uint64_t worlds;  /* recent coins of horizon blocks */
+    size_t serving;   /* blocks on their way to peers */
     uint64_t other;   /* peers, log, slack */
 };
 

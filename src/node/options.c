@@ -41,7 +41,6 @@ struct option {
 #define OPTION(letter_, name_, value_, kind_, field, help_)                                        \
     .letter = letter_, .name = name_, .value = value_, .kind = kind_,                              \
     .offset = offsetof(struct options, field), .help = help_
-#define NETWORK .later = "the network"
 
 /* In the order of --help; an entry without a name begins a group. */
 /* clang-format off */
@@ -74,11 +73,11 @@ static const struct option table[] = {
     {OPTION('i', "incoming", "N", NUMBER, incoming, "incoming connections (10)"), .max = 10000},
     {OPTION('s', "serve", "ADDR", LIST, serve, "listen here, any number of times")},
     {OPTION('c', "connect", "ADDR", LIST, connect, "keep a connection there; with -o 0 only these")},
-    {OPTION(0, "external", "ADDR", LIST, external, "our own address, as others see it"), NETWORK},
-    {OPTION(0, "proxy", "ADDR", TEXT, proxy, "go out by this SOCKS5 proxy"), NETWORK},
-    {OPTION(0, "no-dns", NULL, FLAG, is_without_dns, "ask no DNS seed"), NETWORK},
+    {OPTION(0, "external", "ADDR", LIST, external, "our own address, told to peers once synced, up to 8 times")},
+    {OPTION(0, "proxy", "ADDR", TEXT, proxy, "all we call, names too, by this SOCKS5 proxy (port 9050)")},
+    {OPTION(0, "no-dns", NULL, FLAG, is_without_dns, "ask no DNS seed")},
     {OPTION(0, "v1only", NULL, FLAG, is_v1only, "no encrypted transport")},
-    {OPTION(0, "max-upload", "BYTES", SIZE, max_upload, "blocks served a day, such as 20G (no limit)"), NETWORK},
+    {OPTION(0, "max-upload", "BYTES", SIZE, max_upload, "bytes a day, such as 20G, above which old blocks are refused")},
     {OPTION('r', "relay", NULL, FLAG, is_relay, "relay transactions"), .later = "transaction relay"},
     {OPTION('v', "verbose", NULL, FLAG, is_verbose, "show the packet flow")},
     {OPTION(0, "packet", NULL, FLAG, is_packet, "log all packets")},
@@ -88,8 +87,8 @@ static const struct option table[] = {
     {OPTION('u', "user", "USER:PASS", TEXT, user, "who may see the web page"), .later = "the web page"},
     {OPTION(0, "metrics", "ADDR:PORT", TEXT, metrics, "figures for Prometheus over HTTP; only a port: on 127.0.0.1")},
     {OPTION(0, "logfile", "PATH", TEXT, logfile, "log as text, too")},
-    {OPTION(0, "daemon", NULL, FLAG, is_daemon, "run detached"), .later = "the service"},
-    {OPTION(0, "pidfile", "PATH", TEXT, pidfile, "write the process id there"), .later = "the service"},
+    {OPTION(0, "daemon", NULL, FLAG, is_daemon, "run in the background, once everything is open")},
+    {OPTION(0, "pidfile", "PATH", TEXT, pidfile, "write the process id there")},
 };
 /* clang-format on */
 

@@ -143,13 +143,16 @@ static void make_resident(struct engine *engine, struct block_job *job)
 {
     struct resident *resident = xcalloc(1, sizeof *resident);
 
-    *resident =
-        (struct resident){.node = job->node, .buffer = job->buffer, .size = job->size, .job = job};
+    *resident = (struct resident){
+        .node = job->node, .buffer = job->buffer, .size = job->size, .job = job, .references = 1};
     job->resident = resident;
     job->buffer = NULL;
     *engine->residents.newest = resident;
     engine->residents.newest = &resident->newer;
     engine->residents.size += resident->size;
+    pthread_mutex_lock(&engine->tree_mutex);
+    node_work(engine, job->node)->held_by = resident;
+    pthread_mutex_unlock(&engine->tree_mutex);
     atomic_store_explicit(&node_work(engine, job->node)->resident, resident->buffer,
                           memory_order_release);
 }

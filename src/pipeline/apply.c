@@ -228,7 +228,9 @@ void failed_job(struct engine *engine, struct block_job *job)
         finish_stored(engine, job);
         lose_block(engine, engine->rotten);
     } else if (error == -EBADMSG) {
-        engine_fail(engine, ENGINE_CORRUPT, "the coins that block %s spends contradict blocks.bin",
+        engine_fail(engine, ENGINE_CORRUPT,
+                    "the coins that block %s spends contradict blocks.bin. Move ledger/ away to "
+                    "have it rebuilt.",
                     hash);
         finish_stored(engine, job);
     } else if (error < 0) {

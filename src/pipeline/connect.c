@@ -10,7 +10,7 @@
 
 static enum bip30 bip30_of(const struct engine *engine, const struct header_node *node)
 {
-    if (block_is_bip30_repeat(&node->hash, node->height))
+    if (block_is_bip30_repeat(engine->params, node))
         return BIP30_OVERWRITE;
     return block_enforces_bip30(engine->params, node) ? BIP30_ENFORCED : BIP30_UNCHECKED;
 }
@@ -148,6 +148,9 @@ void connect_collected(struct engine *engine)
 static void retire(struct engine *engine, struct resident *resident)
 {
     atomic_store_explicit(&node_work(engine, resident->node)->resident, NULL, memory_order_release);
+    pthread_mutex_lock(&engine->tree_mutex);
+    node_work(engine, resident->node)->held_by = NULL;
+    pthread_mutex_unlock(&engine->tree_mutex);
     resident->serial = engine->serial;
     resident->newer = NULL;
     *engine->limbo.newest = resident;
@@ -172,9 +175,29 @@ void residents_evict(struct engine *engine, size_t limit)
            !engine->residents.oldest->job)
         retire(engine, take_oldest(&engine->residents));
     while (engine->limbo.oldest &&
-           (!engine->oldest || engine->oldest->serial > engine->limbo.oldest->serial)) {
-        struct resident *resident = take_oldest(&engine->limbo);
-        free(resident->buffer);
-        free(resident);
-    }
+           (!engine->oldest || engine->oldest->serial > engine->limbo.oldest->serial))
+        engine_release_block(take_oldest(&engine->limbo));
+}
+
+const struct resident *engine_hold_block(struct engine *engine, const struct header_node *node,
+                                         struct bytes *raw)
+{
+    struct resident *resident = node_work(engine, node)->held_by;
+
+    if (!resident)
+        return NULL;
+    atomic_fetch_add_explicit(&resident->references, 1, memory_order_relaxed);
+    *raw = (struct bytes){resident->buffer, resident->size};
+    return resident;
+}
+
+void engine_release_block(const struct resident *held)
+{
+    struct resident *resident = (struct resident *)held;
+
+    /* Release what this thread read; who frees acquires it. */
+    if (atomic_fetch_sub_explicit(&resident->references, 1, memory_order_acq_rel) > 1)
+        return;
+    free(resident->buffer);
+    free(resident);
 }

@@ -1,6 +1,7 @@
 #include "pipeline/disk_thread.h"
 
 #include "base/clock.h"
+#include "pipeline/engine.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,9 +15,11 @@ struct disk_thread {
     struct message synced_message;
     _Atomic bool is_synced_posted; /* it is in the ledger thread's ring: not twice */
     struct disk_task stop_task;
-    uint64_t given_end; /* of the appends the writer has; the disk thread's */
+    _Atomic uint64_t turns; /* the disk thread writes */
+    uint64_t given_end;     /* of the appends the writer has; the disk thread's */
     struct sync_wait last_sync;
     bool is_stopping, is_last_synced;
+    _Atomic bool is_dead; /* its ring failed: nothing given to it comes back */
     int last_error;
 
     pthread_mutex_t mutex; /* guards what follows: small copies for other threads */
@@ -89,6 +92,23 @@ static void block_read(struct disk_op *op, int64_t result)
     pipeline_post(job->pipeline, &job->message);
 }
 
+static void outer_read(struct disk_op *op, int64_t result)
+{
+    struct engine_read *read =
+        (struct engine_read *)((char *)op - offsetof(struct engine_read, op));
+
+    read->error = result < 0 ? (int)result : 0;
+    engine_read_done(read);
+}
+
+static void start_read(struct disk_thread *thread, struct engine_read *read)
+{
+    disk_op_init(&read->op, DISK_READ, thread->setup.blocks_random, read->data, read->size,
+                 read->pos, outer_read);
+    read->op.priority = DISK_LATER;
+    disk_submit(thread->setup.pipeline->disk, &read->op);
+}
+
 static void last_synced(struct sync_wait *wait, int error, uint64_t synced_end)
 {
     struct disk_thread *thread =
@@ -127,6 +147,9 @@ static void start_task(struct disk_thread *thread, struct disk_task *task)
         disk_op_init(&task->job->read_op, DISK_READ, thread->setup.blocks_random, task->job->buffer,
                      task->job->size, task->job->pos, block_read);
         disk_submit(thread->setup.pipeline->disk, &task->job->read_op);
+        break;
+    case TASK_READ:
+        start_read(thread, (struct engine_read *)task);
         break;
     case TASK_SYNC: {
         struct sync_wait *wait = xcalloc(1, sizeof *wait);
@@ -200,6 +223,7 @@ static void *disk_main(void *argument)
     pthread_setname_np(pthread_self(), "disk");
     for (;;) {
         struct disk_task *task;
+        atomic_fetch_add_explicit(&thread->turns, 1, memory_order_relaxed);
         while ((task = mpmc_pop(&pipeline->disk_ring))) {
             start_task(thread, task);
             atomic_fetch_add_explicit(&pipeline->stats.disk.jobs, 1, memory_order_relaxed);
@@ -219,6 +243,7 @@ static void *disk_main(void *argument)
         if (done < 0) {
             on_error(thread, done, "io_uring");
             thread->last_error = done;
+            atomic_store(&thread->is_dead, true);
             return NULL;
         }
     }
@@ -271,6 +296,11 @@ int disk_thread_error(struct disk_thread *thread, char *text, size_t text_size)
     return error;
 }
 
+bool disk_thread_is_dead(struct disk_thread *thread)
+{
+    return atomic_load(&thread->is_dead);
+}
+
 void disk_thread_sync(struct disk_thread *thread)
 {
     struct disk_task *task = xcalloc(1, sizeof *task);
@@ -289,6 +319,12 @@ void disk_thread_record(struct disk_thread *thread, const struct metadata_record
     thread->records_end = &item->next;
     pthread_mutex_unlock(&thread->mutex);
     disk_wake(thread->setup.pipeline->disk);
+}
+
+uint64_t disk_thread_beat(struct disk_thread *thread)
+{
+    disk_wake(thread->setup.pipeline->disk);
+    return atomic_load_explicit(&thread->turns, memory_order_relaxed);
 }
 
 int disk_thread_stop(struct disk_thread *thread)

@@ -1,5 +1,6 @@
 /* disk_thread.h - the thread that owns blocks.bin and metadata.bin: reads prevouts first, appends,
- * syncs, and reads whole blocks back. Everybody else sends it tasks (pipeline_task). */
+ * syncs, reads whole blocks back, and last what others want to read (engine_read). Everybody else
+ * sends it tasks (pipeline_task). */
 #ifndef PIPELINE_DISK_THREAD_H
 #define PIPELINE_DISK_THREAD_H
 #include "pipeline/pipeline.h"
@@ -21,6 +22,9 @@ uint64_t disk_thread_synced_end(struct disk_thread *thread);
 /* 0, or the first error of an append or sync and what it was: the node stops. */
 int disk_thread_error(struct disk_thread *thread, char *text, size_t text_size);
 
+/* The ring itself has failed: what was given may never be done. */
+bool disk_thread_is_dead(struct disk_thread *thread);
+
 /* Asks for a sync of everything given so far; MESSAGE_SYNCED follows. Any thread. */
 void disk_thread_sync(struct disk_thread *thread);
 /* Takes a copy of the record. */
@@ -29,6 +33,9 @@ void disk_thread_record(struct disk_thread *thread, const struct metadata_record
 /* Finishes what was given, syncs, ends and joins the thread. 0 or -errno of the last sync. The disk
  * is again the caller's. */
 int disk_thread_stop(struct disk_thread *thread);
+
+/* Counts the loop's turns, and makes it take one. Any thread. */
+uint64_t disk_thread_beat(struct disk_thread *thread);
 
 struct disk_thread_stats {
     struct writer_stats writer;

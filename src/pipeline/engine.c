@@ -85,8 +85,14 @@ static void push_job_command(struct engine *engine, struct command *command)
 {
     bool is_pushed = mpmc_push(&engine->jobs_ring, command);
 
-    assert(is_pushed); /* as large as the ring commands came through */
+    assert(is_pushed); /* all that were posted fit, and the engine's own */
     waiter_wake(&engine->jobs_waiter, 1);
+}
+
+void start_job(struct engine *engine, struct command *command)
+{
+    atomic_fetch_add(&engine->command_count, 1);
+    push_job_command(engine, command);
 }
 
 static void run_command(struct engine *engine, struct command *command)
@@ -184,6 +190,13 @@ static bool drain(struct engine *engine)
     return had_any;
 }
 
+/* What other threads have done without a message: looked at once more before sleeping, like the
+ * ring, or a wake that came before is lost. */
+static bool has_work(struct engine *engine)
+{
+    return !engine->is_failed && (save_has_work(engine) || audit_has_work(engine));
+}
+
 static void *ledger_main(void *argument)
 {
     struct engine *engine = argument;
@@ -193,6 +206,7 @@ static void *ledger_main(void *argument)
     pthread_setname_np(pthread_self(), "ledger");
     push_children(engine, engine->tip);
     for (;;) {
+        atomic_fetch_add_explicit(&engine->turns, 1, memory_order_relaxed);
         advance(engine);
         answer_idle(engine);
         publish(engine);
@@ -206,7 +220,7 @@ static void *ledger_main(void *argument)
         if (drain(engine))
             continue;
         uint32_t prepared = waiter_prepare(waiter);
-        if (drain(engine) || atomic_load(&engine->is_stopping))
+        if (drain(engine) || has_work(engine) || atomic_load(&engine->is_stopping))
             waiter_cancel(waiter);
         else
             wait_and_count(waiter, prepared, TICK_US, &engine->pipeline.stats.ledger_wait_us);
@@ -266,6 +280,19 @@ static void refuse_commands(struct engine *engine)
     save_refuse_commands(engine);
 }
 
+/* What others read is done: they may go when the engine is stopped. */
+static void wait_for_reads(struct engine *engine)
+{
+    while (atomic_load(&engine->outer_reads) > 0 && !disk_thread_is_dead(engine->disk_thread)) {
+        uint32_t prepared = waiter_prepare(&engine->outer_waiter);
+
+        if (atomic_load(&engine->outer_reads) > 0)
+            waiter_wait(&engine->outer_waiter, prepared, TICK_US);
+        else
+            waiter_cancel(&engine->outer_waiter);
+    }
+}
+
 void engine_stop(struct engine *engine)
 {
     if (!engine->has_threads)
@@ -280,6 +307,7 @@ void engine_stop(struct engine *engine)
     waiter_wake(&engine->jobs_waiter, 1);
     pthread_join(engine->jobs_thread, NULL);
     pipeline_stop(&engine->pipeline);
+    wait_for_reads(engine);
     refuse_commands(engine);
     pipeline_give_back(&engine->pipeline);
     engine->has_threads = false;
@@ -296,6 +324,29 @@ bool engine_post(struct engine *engine, struct command *command)
     }
     pthread_mutex_unlock(&engine->pipeline.closing_mutex);
     return is_good;
+}
+
+bool engine_read(struct engine *engine, struct engine_read *read)
+{
+    pthread_mutex_lock(&engine->pipeline.closing_mutex);
+    bool is_good = !engine->pipeline.is_closed && atomic_load(&engine->outer_reads) < READ_MAX;
+    if (is_good) {
+        atomic_fetch_add(&engine->outer_reads, 1);
+        read->engine = engine;
+        read->task = (struct disk_task){.kind = TASK_READ};
+        pipeline_task(&engine->pipeline, &read->task);
+    }
+    pthread_mutex_unlock(&engine->pipeline.closing_mutex);
+    return is_good;
+}
+
+void engine_read_done(struct engine_read *read)
+{
+    struct engine *engine = read->engine;
+
+    read->done(read); /* after which it may be gone */
+    if (atomic_fetch_sub(&engine->outer_reads, 1) == 1)
+        waiter_wake(&engine->outer_waiter, 1);
 }
 
 void engine_accept_headers(struct engine *engine, const struct header *headers, size_t count,
@@ -338,6 +389,14 @@ int64_t engine_now(struct engine *engine)
     int64_t mocktime = atomic_load(&engine->mocktime);
 
     return mocktime ? mocktime : clock_wall_s();
+}
+
+struct engine_beats engine_beats(struct engine *engine)
+{
+    return (struct engine_beats){
+        .ledger = atomic_load_explicit(&engine->turns, memory_order_relaxed),
+        .disk = disk_thread_beat(engine->disk_thread),
+    };
 }
 
 struct pipeline *engine_pipeline(struct engine *engine)

@@ -22,11 +22,12 @@ enum engine_error {
     ENGINE_DISK,      /* a read, write or sync failed */
     ENGINE_CORRUPT,   /* what is stored contradicts itself and could not be put right */
     ENGINE_MEMORY,    /* too little memory */
+    ENGINE_STOPPED,   /* opening was given up because is_cancelled was set */
 };
 
 enum engine_log_level { ENGINE_LOG_ERROR, ENGINE_LOG_WARNING, ENGINE_LOG_INFO, ENGINE_LOG_DEBUG };
 
-/* What others hear of the chain. All from the ledger thread; any may be NULL. */
+/* What others hear of the chain. All from the ledger thread, but for credit; any may be NULL. */
 struct engine_events {
     void (*log)(void *context, enum engine_log_level level, const char *line);
     void (*tip)(void *context, struct header_node *tip);      /* a new best verified block */
@@ -34,6 +35,7 @@ struct engine_events {
     void (*invalid)(void *context, const struct header_node *node, enum verdict verdict);
     void (*failed)(void *context, enum engine_error error,
                    const char *text); /* the node must stop */
+    void (*credit)(void *context);    /* credit came back; any thread */
     void *context;
 };
 
@@ -54,8 +56,13 @@ struct engine_config {
     int (*open_disk)(void *context, struct disk **disk, unsigned depth);
     void *open_disk_context;
     bool has_lock; /* the directory is locked by the caller (tests on a simulated disk) */
+    const _Atomic bool *is_cancelled; /* asked while opening, which takes long; NULL: never */
 };
 
+/* Makes the directory if it is missing; engine_open does so too. On failure text has one line with
+ * the reason and the remedy. */
+MUST_CHECK enum engine_error engine_make_directory(const char *directory, char *text,
+                                                   size_t text_size);
 /* Starts from what the directory holds: metadata, the end of blocks.bin, the last checkpoint; then
  * the threads. On failure text has one line with the reason and the remedy. */
 MUST_CHECK enum engine_error engine_open(struct engine **engine, const struct engine_config *config,
@@ -66,6 +73,13 @@ void engine_stop(struct engine *engine);
 /* Stops all threads and saves the ledger: everything stored is durable after ENGINE_OK. Frees the
  * engine. */
 enum engine_error engine_close(struct engine *engine, char *text, size_t text_size);
+
+/* Counters that grow while the ledger's and the disk thread's loops go round, which they do at
+ * least once a second when asked for. Not after engine_stop. */
+struct engine_beats {
+    uint64_t ledger, disk;
+};
+struct engine_beats engine_beats(struct engine *engine);
 
 struct pipeline *engine_pipeline(struct engine *engine);
 const struct params *engine_params(const struct engine *engine);
@@ -139,6 +153,32 @@ int64_t engine_now(struct engine *engine);
 /* command->done when nothing is in flight and nothing stored could be judged further. Ledger thread
  * (a run). */
 void engine_when_idle(struct engine *engine, struct command *command);
+
+/* A block's bytes for another thread. Both are to be called with the tree locked (the first) and by
+ * any thread (the second). */
+struct resident;
+/* While the engine has the bytes in memory: they stay until released. NULL: they are in blocks.bin
+ * only. */
+const struct resident *engine_hold_block(struct engine *engine, const struct header_node *node,
+                                         struct bytes *raw);
+void engine_release_block(const struct resident *resident);
+
+/* Bytes of blocks.bin read by the disk thread, after all that it reads and appends for the engine.
+ * The struct is the caller's until done, which comes from the disk thread. */
+#define READ_MAX 512 /* at once */
+struct engine_read {
+    struct disk_task task; /* first */
+    struct disk_op op;
+    struct engine *engine;
+    uint64_t pos;
+    uint8_t *data;
+    size_t size;
+    int error;
+    void (*done)(struct engine_read *read);
+};
+/* pos, data, size and done are set. False when there are READ_MAX already, or the engine stops. */
+MUST_CHECK bool engine_read(struct engine *engine, struct engine_read *read);
+void engine_read_done(struct engine_read *read); /* the disk thread's */
 
 /* Reads the block at pos (a borrowed job thread facility): malloc'ed bytes, or NULL. For work
  * functions. */

@@ -21,6 +21,8 @@ struct resident {
     size_t size;
     struct block_job *job; /* whose block it is, while that is under way */
     uint64_t serial;       /* in the limbo: jobs connected up to here may still read it */
+    /* The engine's and those of engine_hold_block: the last frees it. */
+    _Atomic uint32_t references;
 };
 
 struct resident_list {
@@ -59,6 +61,7 @@ struct engine {
     struct disk_file *sync_blocks;
 
     pthread_t thread;
+    _Atomic uint64_t turns; /* of the ledger thread's loop, which writes */
     bool has_threads, has_pipeline;
     _Atomic bool is_stopping;
     bool is_failed; /* no more writing: an error was reported */
@@ -72,6 +75,8 @@ struct engine {
     _Atomic bool is_cancelled; /* of the long command at work */
     struct disk *jobs_disk;
     struct disk_file *jobs_blocks;
+    _Atomic uint32_t outer_reads; /* engine_read, not done */
+    struct waiter outer_waiter;   /* engine_stop, for the last of them */
     struct audit_feed audit_feed;
     _Atomic bool is_auditing;
 
@@ -199,6 +204,8 @@ MUST_CHECK int read_bytes(struct engine *engine, uint64_t pos, void *out, size_t
 
 /* engine.c */
 void start_threads(struct engine *engine);
+/* A command of the engine's own, without a run, for the jobs thread. */
+void start_job(struct engine *engine, struct command *command);
 /* Ends a command that was posted: for those whose run set is_pending. */
 void finish_command(struct engine *engine, struct command *command);
 
@@ -208,6 +215,8 @@ void save_folded(struct engine *engine, struct header_node *node, uint64_t *word
                  uint64_t fold_us);
 /* Does what is due; between folds. */
 void save_step(struct engine *engine);
+/* The checkpoint thread has done something that save_step goes on from. */
+bool save_has_work(struct engine *engine);
 /* The root has stepped back. */
 void save_abandon(struct engine *engine);
 void save_refuse_commands(struct engine *engine);
@@ -230,5 +239,7 @@ MUST_CHECK int read_ledger_block(struct engine *engine, const struct header_node
                                  struct block_events *events, struct ledger_block *lb);
 
 /* start.c */
+/* Whether opening is to be given up. */
+bool is_start_cancelled(const struct engine *engine);
 struct ledger *new_ledger(struct engine *engine, struct header_node *root);
 #endif

@@ -47,6 +47,7 @@ enum disk_task_kind {
     TASK_REPAIR,
     TASK_PREVOUTS,
     TASK_READ_BLOCK,
+    TASK_READ, /* an engine_read */
     TASK_SYNC,
     TASK_STOP
 };
@@ -54,7 +55,7 @@ enum disk_task_kind {
 /* What the disk thread's ring carries. */
 struct disk_task {
     enum disk_task_kind kind;
-    struct block_job *job; /* but for SYNC and STOP */
+    struct block_job *job; /* but for READ, SYNC and STOP */
 };
 
 enum job_state {
@@ -91,6 +92,7 @@ struct block_job {
     uint64_t pos;             /* in blocks.bin; 0: nowhere yet */
     bool is_stored;           /* pos is set, the bytes came from there */
     bool is_requested;
+    bool has_checksum; /* the submitter has set checksum */
     bool is_submitted; /* the pipeline's */
     void (*done)(void *context,
                  const struct block_result *result); /* on the ledger thread; may be NULL */

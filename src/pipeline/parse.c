@@ -27,7 +27,7 @@ void parse_stage(struct pipeline *pipeline, struct block_job *job)
         job->verdict = block_check(pipeline->params, &job->block, &job->arena, &job->facts);
     if (job->verdict == VALID && !make_events(pipeline, job))
         job->verdict = BLOCK_DECODE_FAILED;
-    if (job->verdict == VALID && !job->is_stored)
+    if (job->verdict == VALID && !job->is_stored && !job->has_checksum)
         note_checksum(job);
 
     job->message.kind = MESSAGE_PARSED;

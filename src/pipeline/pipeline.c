@@ -37,6 +37,7 @@ void pipeline_init(struct pipeline *pipeline, const struct params *params,
     mpmc_init(&pipeline->parse_ring, power_of_two(JOB_MAX));
     mpmc_init(&pipeline->check_ring, power_of_two(JOB_MAX));
     mpmc_init(&pipeline->verify_ring, power_of_two((size_t)JOB_MAX * worker_count));
+    mpmc_init(&pipeline->work_ring, WORK_MAX);
     /* A job may be in it twice (parsed or checked, and appended), a block's records not at all. */
     mpmc_init(&pipeline->ledger_ring, power_of_two(2 * JOB_MAX + COMMAND_MAX + 16));
     mpmc_init(&pipeline->disk_ring, power_of_two(16 * JOB_MAX));
@@ -64,6 +65,7 @@ void pipeline_clear(struct pipeline *pipeline)
     mpmc_clear(&pipeline->parse_ring);
     mpmc_clear(&pipeline->check_ring);
     mpmc_clear(&pipeline->verify_ring);
+    mpmc_clear(&pipeline->work_ring);
     mpmc_clear(&pipeline->ledger_ring);
     mpmc_clear(&pipeline->disk_ring);
     mpmc_clear(&pipeline->free_jobs);
@@ -98,7 +100,16 @@ void wait_and_count(struct waiter *waiter, uint32_t prepared, int64_t timeout_us
     atomic_fetch_add_explicit(wait_us, clock_monotonic_us() - since_us, memory_order_relaxed);
 }
 
-/* What the ledger thread waits for, then verification, then what lets more of it begin. */
+static bool work_aside(struct worker *worker, uint64_t *since)
+{
+    if (!work_pop(worker))
+        return false;
+    account(&worker->pipeline->stats.work, since);
+    return true;
+}
+
+/* What the ledger thread waits for, then verification, then what lets more of it begin; every other
+ * turn others' tasks before both. */
 static bool work_once(struct worker *worker, uint64_t *since)
 {
     struct pipeline *pipeline = worker->pipeline;
@@ -106,7 +117,11 @@ static bool work_once(struct worker *worker, uint64_t *since)
 
     if (parts_are_open(&pipeline->parts) && parts_do_one(&pipeline->parts)) {
         account(&pipeline->stats.parts, since);
-    } else if ((job = mpmc_pop(&pipeline->verify_ring))) {
+        return true;
+    }
+    if (worker->turn++ % 2 == 0 && work_aside(worker, since))
+        return true;
+    if ((job = mpmc_pop(&pipeline->verify_ring))) {
         verify_stage(pipeline, job, worker->machine);
         account(&pipeline->stats.verify, since);
     } else if ((job = mpmc_pop(&pipeline->check_ring))) {
@@ -116,7 +131,7 @@ static bool work_once(struct worker *worker, uint64_t *since)
         parse_stage(pipeline, job);
         account(&pipeline->stats.parse, since);
     } else {
-        return false;
+        return work_aside(worker, since);
     }
     return true;
 }
@@ -147,7 +162,8 @@ void pipeline_start(struct pipeline *pipeline)
     for (uint32_t i = 0; i < pipeline->worker_count; i++) {
         struct worker *worker = &pipeline->workers[i];
 
-        *worker = (struct worker){.pipeline = pipeline, .machine = script_machine_new()};
+        *worker = (struct worker){
+            .pipeline = pipeline, .machine = script_machine_new(), .aead = aead_new()};
         int error = pthread_create(&worker->thread, NULL, worker_main, worker);
         assert(error == 0);
     }
@@ -174,6 +190,7 @@ void pipeline_give_back(struct pipeline *pipeline)
     for (size_t i = 0; i < JOB_MAX; i++)
         if (pipeline->jobs[i].is_submitted)
             give_back(&pipeline->jobs[i]);
+    work_give_back(pipeline);
 }
 
 void pipeline_stop(struct pipeline *pipeline)
@@ -186,6 +203,7 @@ void pipeline_stop(struct pipeline *pipeline)
     for (uint32_t i = 0; i < pipeline->worker_count; i++) {
         pthread_join(pipeline->workers[i].thread, NULL);
         script_machine_free(pipeline->workers[i].machine);
+        aead_free(pipeline->workers[i].aead);
     }
     free(pipeline->workers);
     pipeline->workers = NULL;

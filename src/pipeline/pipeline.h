@@ -6,9 +6,11 @@
  * admitted work, so an inner push always succeeds. */
 #ifndef PIPELINE_PIPELINE_H
 #define PIPELINE_PIPELINE_H
+#include "base/cipher.h"
 #include "base/histogram.h"
 #include "pipeline/job.h"
 #include "pipeline/parts.h"
+#include "pipeline/work.h"
 #include "store/block_table.h"
 #include <pthread.h>
 
@@ -28,6 +30,8 @@ struct node_work {
     _Atomic(const uint8_t *)
         resident; /* ledger thread writes, workers read: the block's bytes while in memory.
                    * Pairs release with acquire: the bytes are whole when seen. */
+    struct resident
+        *held_by; /* the same, under the tree's mutex: for threads that are no workers */
 };
 
 /* CPU time and volume of a stage, summed over threads. */
@@ -41,7 +45,7 @@ struct stage_stats {
 uint64_t thread_cpu_ns(void);
 
 struct pipeline_stats {
-    struct stage_stats parse, check, verify, ledger, disk;
+    struct stage_stats parse, check, verify, work, ledger, disk;
     struct stage_stats parts;      /* of the ledger's work, those that workers did */
     _Atomic uint64_t own_parts_ns; /* CPU time of those that the ledger thread did itself */
     /* Wall time asleep: for input, for parts that workers have, of submitters for credit. */
@@ -56,6 +60,8 @@ struct worker {
     struct pipeline *pipeline;
     pthread_t thread;
     struct script_machine *machine;
+    struct aead *aead; /* NULL where there is no such cipher */
+    uint32_t turn;
 };
 
 struct pipeline {
@@ -67,6 +73,8 @@ struct pipeline {
     uint32_t worker_count;
     struct worker *workers;
     struct mpmc parse_ring, check_ring, verify_ring;
+    struct mpmc work_ring;
+    _Atomic uint32_t work_limit; /* of all gates */
     struct waiter worker_waiter;
     struct parts parts;
     _Atomic bool is_stopping;
@@ -88,8 +96,7 @@ struct pipeline {
     _Atomic size_t credit_used;
     struct waiter credit_waiter;
     _Atomic uint32_t submitted_count; /* jobs between submit and release */
-    void (*on_credit)(
-        void *context); /* from the ledger thread, after credit came back; may be NULL */
+    void (*on_credit)(void *context); /* set before the start; any thread; may be NULL */
     void *on_credit_context;
 
     /* The arenas of the last blocks that left, the last one first: what a block needs of memory is
@@ -109,7 +116,8 @@ void pipeline_start(struct pipeline *pipeline); /* the workers */
 void pipeline_close_intake(struct pipeline *pipeline);
 /* Stops and joins the workers; jobs in the rings stay where they are. */
 void pipeline_stop(struct pipeline *pipeline);
-/* After all threads are joined: whoever submitted a block that has no verdict hears of it. */
+/* After all threads are joined: whoever submitted a block that has no verdict hears of it, and who
+ * pushed a task that did not run. */
 void pipeline_give_back(struct pipeline *pipeline);
 void pipeline_clear(struct pipeline *pipeline);
 
@@ -145,6 +153,10 @@ static inline struct node_work *work_of(struct pipeline *pipeline, const struct 
 {
     return &pipeline->work[node->index];
 }
+
+/* For workers: runs a task of work.h; false when there is none. */
+bool work_pop(struct worker *worker);
+void work_give_back(struct pipeline *pipeline); /* part of pipeline_give_back */
 
 /* The stages. Each leaves the job with whoever comes next. */
 void parse_stage(struct pipeline *pipeline, struct block_job *job);

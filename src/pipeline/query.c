@@ -256,6 +256,7 @@ static void stats_pipeline(struct engine *engine, struct text *text)
     put_stage(text, "parse", &pipeline->stats.parse, mpmc_count(&pipeline->parse_ring));
     put_stage(text, "check", &pipeline->stats.check, mpmc_count(&pipeline->check_ring));
     put_stage(text, "verify", &pipeline->stats.verify, mpmc_count(&pipeline->verify_ring));
+    put_stage(text, "work", &pipeline->stats.work, mpmc_count(&pipeline->work_ring));
     put_stage(text, "ledger", &pipeline->stats.ledger, mpmc_count(&pipeline->ledger_ring));
     put_stage(text, "parts", &pipeline->stats.parts, (uint32_t)atomic_load(&pipeline->parts.open));
     put_stage(text, "disk", &pipeline->stats.disk, mpmc_count(&pipeline->disk_ring));

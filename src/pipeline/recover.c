@@ -26,12 +26,11 @@ int read_ledger_block(struct engine *engine, const struct header_node *node, str
 
     if (!block_events_make(&engine->key, block, arena, events))
         return -ENOMEM;
-    *lb = (struct ledger_block){.block = block,
-                                .pos = node->pos,
-                                .events = events,
-                                .bip30 = block_is_bip30_repeat(&node->hash, node->height)
-                                             ? BIP30_OVERWRITE
-                                             : BIP30_ENFORCED};
+    *lb = (struct ledger_block){
+        .block = block,
+        .pos = node->pos,
+        .events = events,
+        .bip30 = block_is_bip30_repeat(engine->params, node) ? BIP30_OVERWRITE : BIP30_ENFORCED};
     return 0;
 }
 
@@ -83,7 +82,8 @@ static int replay(struct engine *engine, struct header_node *goal)
     if (!header_is_ancestor(top, goal))
         goal = top;
     for (int32_t height = root->height + 1; error == 0 && height <= goal->height; height++) {
-        error = replay_block(engine, header_ancestor(goal, height));
+        error = is_start_cancelled(engine) ? -ECANCELED
+                                           : replay_block(engine, header_ancestor(goal, height));
         if (error == -EBADMSG && height > top->height)
             break;
         if (clock_monotonic_us() - shown_us >= PROGRESS_US) {

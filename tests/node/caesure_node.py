@@ -109,5 +109,9 @@ class CaesureNode:
     def tip(self):
         return self.values("tip")["hash"]
 
+    def memory_mb(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmRSS")) / 1024
+
     def peers(self):
         return [dict(pair.split("=", 1) for pair in line.split(" ") if "=" in pair) for line in self.ask("peers")]

@@ -206,9 +206,7 @@ END_TEST
 
 START_TEST(what_comes_later_is_refused_and_not_advertised)
 {
-    static const char *const later[] = {"-a",       "-r",           "-u",
-                                        "--daemon", "--no-dns",     "--external",
-                                        "--proxy",  "--max-upload", "--pidfile"};
+    static const char *const later[] = {"-a", "-r", "-u"};
     struct text help;
 
     text_init(&help, 1 << 16);
@@ -338,12 +336,31 @@ START_TEST(the_environment_holds_options)
 
     assert_bad(ENV("CAESURE_THREADS=many"), "CAESURE_THREADS: 'many' is not a number");
     assert_bad(ENV("CAESURE_TESTNET=yes"), "'yes' is not 0 or 1");
-    assert_bad(ENV("CAESURE_PROXY=1.2.3.4"), "not in this version");
+    assert_bad(ENV("CAESURE_RELAY=1"), "not in this version");
     ck_assert_int_eq(ENV("CAESURE_CONNECT=1.2.3.4"), OPTIONS_RUN);
     ck_assert_str_eq(options.connect.items[0], "1.2.3.4");
     ck_assert_int_eq(ENV("CAESURE_THREDS=4"), OPTIONS_RUN);
     ck_assert_str_eq(text_cstr(&message),
                      "CAESURE_THREDS in the environment is no option; --threads is one\n");
+}
+END_TEST
+
+START_TEST(the_network_is_told_how_to_connect)
+{
+    ck_assert_int_eq(PARSE("--proxy", "127.0.0.1:9050", "--external=1.2.3.4", "--external",
+                           "[2a00::1]:7", "--no-dns", "--max-upload", "20G"),
+                     OPTIONS_RUN);
+    ck_assert_str_eq(options.proxy, "127.0.0.1:9050");
+    ck_assert_uint_eq(options.external.count, 2);
+    ck_assert_str_eq(options.external.items[1], "[2a00::1]:7");
+    ck_assert(options.is_without_dns);
+    ck_assert_int_eq(options.max_upload, 20LL << 30);
+    ck_assert_int_eq(PARSE("--max-upload", "5000"), OPTIONS_RUN);
+    ck_assert_int_eq(options.max_upload, 5000);
+    assert_bad(PARSE("--max-upload", "5Q"), "a number of bytes");
+    assert_bad(PARSE("--max-upload", "-1"), "a number of bytes");
+    assert_bad(PARSE("--proxy", ""), "a text that is not empty");
+    assert_bad(PARSE("--proxy", "1.2.3.4", "--proxy", "1.2.3.5"), "--proxy is given twice");
 }
 END_TEST
 
@@ -382,6 +399,7 @@ int main(void)
     tcase_add_test(tcase, help_and_version);
     tcase_add_test(tcase, files_hold_options);
     tcase_add_test(tcase, the_environment_holds_options);
+    tcase_add_test(tcase, the_network_is_told_how_to_connect);
     tcase_add_test(tcase, a_list_has_an_end);
     suite_add_tcase(suite, tcase);
 

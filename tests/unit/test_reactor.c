@@ -455,6 +455,44 @@ static void close_victim(struct reactor_timer *timer)
         conn_close(victim.conn);
 }
 
+struct late {
+    struct reactor_timer timer;
+    struct conn_place *place;
+    char got[100];
+    int other;
+};
+
+static void fill_late(struct reactor_timer *timer)
+{
+    struct late *late = (struct late *)timer;
+
+    ck_assert_int_eq(recv(late->other, late->got, sizeof late->got, MSG_DONTWAIT), 10);
+    conn_place_fill(victim.conn, late->place, stream + 10, count_release, NULL);
+}
+
+START_TEST(what_is_behind_a_place_waits_for_it)
+{
+    struct conn_limits small = {.output_max = 1000};
+    struct late late = {.timer.run = fill_late};
+    struct end *e = begin_pair(mask_of(_i), &small, &late.other);
+
+    ck_assert_ptr_null(conn_send_place(e->conn, 1001));
+    ck_assert(conn_send(e->conn, (struct bytes){stream, 10}));
+    late.place = conn_send_place(e->conn, 20);
+    ck_assert(conn_send(e->conn, (struct bytes){stream + 30, 5}));
+    ck_assert_ptr_nonnull(conn_send_place(e->conn, 7)); /* never filled */
+    ck_assert_uint_eq(conn_output_size(e->conn), 42);
+    timer_set(reactor, &late.timer, reactor_now_ms(reactor) + 50);
+    struct reactor_timer closing = {.run = close_victim};
+    timer_set(reactor, &closing, reactor_now_ms(reactor) + 100);
+    end();
+    ck_assert_int_eq(released_count, 1);
+    ck_assert_int_eq(read(late.other, late.got + 10, 50), 25);
+    ck_assert_mem_eq(late.got, stream, 35);
+    close(late.other);
+}
+END_TEST
+
 START_TEST(closing_with_requests_in_the_kernel_gives_everything_back)
 {
     struct reactor_timer timer = {.run = close_victim};
@@ -814,33 +852,6 @@ START_TEST(no_message_is_lost)
 }
 END_TEST
 
-static int last_signal;
-
-static void on_signal(void *context, int number)
-{
-    ck_assert_ptr_eq(context, &last_signal);
-    last_signal = number;
-    reactor_stop(reactor);
-}
-
-START_TEST(signals_come_as_calls)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGUSR1);
-    sigaddset(&set, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    begin(mask_of(_i), 16);
-    ck_assert_int_eq(reactor_on_signals(reactor, &set, on_signal, &last_signal), 0);
-    last_signal = 0;
-    kill(getpid(), _i % 2 ? SIGTERM : SIGUSR1);
-    end();
-    ck_assert_int_eq(last_signal, _i % 2 ? SIGTERM : SIGUSR1);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-}
-END_TEST
-
 /* ---- listening sockets ---- */
 
 START_TEST(a_stale_socket_is_replaced_and_nothing_else)
@@ -899,6 +910,7 @@ int main(void)
     tcase_add_loop_test(tcase, streams_arrive_whole_both_ways, 0, MASK_COUNT);
     tcase_add_loop_test(tcase, payloads_go_straight_to_the_callers_buffer, 0, 2 * MASK_COUNT);
     tcase_add_loop_test(tcase, output_is_bounded_to_the_byte, 0, MASK_COUNT);
+    tcase_add_loop_test(tcase, what_is_behind_a_place_waits_for_it, 0, MASK_COUNT);
     tcase_add_loop_test(tcase, what_is_queued_at_the_stop_is_sent_unless_nobody_reads, 0, 2);
     tcase_add_loop_test(tcase, closing_with_requests_in_the_kernel_gives_everything_back, 0,
                         MASK_COUNT);
@@ -911,7 +923,6 @@ int main(void)
     tcase_add_loop_test(tcase, accept_goes_on_when_there_are_descriptors_again, 0, MASK_COUNT);
     tcase_add_loop_test(tcase, timers_fire_in_order_unless_cancelled, 0, 5);
     tcase_add_loop_test(tcase, no_message_is_lost, 0, MASK_COUNT);
-    tcase_add_loop_test(tcase, signals_come_as_calls, 0, MASK_COUNT);
     tcase_add_test(tcase, a_stale_socket_is_replaced_and_nothing_else);
     suite_add_tcase(suite, tcase);
 

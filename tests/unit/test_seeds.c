@@ -248,6 +248,35 @@ START_TEST(the_discouraged_are_remembered_until_many_more_came)
 }
 END_TEST
 
+START_TEST(bans_are_saved_and_read_back_or_refused_whole)
+{
+    struct banlist *again = xcalloc(1, sizeof *again);
+    size_t size;
+
+    for (uint8_t i = 0; i < 50; i++) {
+        struct netaddr a = host(i, 0);
+
+        ck_assert(banlist_ban(list, &a, NOW + 1 + i, NOW));
+    }
+    uint8_t *file = banlist_save(list, &size);
+    banlist_init(again, (struct siphash_key){8, 9});
+    ck_assert(banlist_load(again, (struct bytes){file, size}, NOW));
+    ck_assert_uint_eq(again->count, 50);
+    ck_assert_mem_eq(again->bans, list->bans, 50 * sizeof *list->bans);
+    for (size_t at = 0; at < size; at++) {
+        file[at] ^= 8;
+        ck_assert(!banlist_load(again, (struct bytes){file, size}, NOW));
+        file[at] ^= 8;
+        ck_assert(!banlist_load(again, (struct bytes){file, at}, NOW));
+    }
+    ck_assert_uint_eq(again->count, 50);
+    ck_assert(banlist_load(again, (struct bytes){file, size}, NOW + 20)); /* 20 are over */
+    ck_assert_uint_eq(again->count, 30);
+    free(file);
+    free(again);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("seeds");
@@ -263,6 +292,7 @@ int main(void)
     tcase_add_test(tcase, calling_again_waits_1_s_doubling_to_5_minutes);
     tcase_add_test(tcase, bans_hold_for_a_host_until_their_time);
     tcase_add_test(tcase, a_full_list_takes_no_more_until_bans_are_over);
+    tcase_add_test(tcase, bans_are_saved_and_read_back_or_refused_whole);
     tcase_add_test(tcase, the_discouraged_are_remembered_until_many_more_came);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
