@@ -52,6 +52,7 @@ static void publish(struct engine *engine)
         .resident_size = engine->residents.size + engine->limbo.size,
         .ledger = ledger_stats(engine->ledger),
         .root_height = world_node(ledger_root(engine->ledger))->height,
+        .whole = engine->target,
     };
 
     pthread_mutex_lock(&engine->snapshot_mutex);
