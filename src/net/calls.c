@@ -51,7 +51,7 @@ static void call_manual(struct net *net, struct manual *manual)
     call_later(net, manual);
     if (!manual->name[0] || net->has_proxy)
         connect_manual(net, manual);
-    else if (!manual->is_asked)
+    else
         manual->is_asked = resolver_ask(net->resolver, manual->name, manual->id);
 }
 
@@ -276,7 +276,7 @@ void calls_tick(struct net *net, uint64_t now_ms)
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < net->manual_count; i++)
-        if (!net->manuals[i].peer && now_ms >= net->manuals[i].due_ms)
+        if (!net->manuals[i].peer && !net->manuals[i].is_asked && now_ms >= net->manuals[i].due_ms)
             call_manual(net, &net->manuals[i]);
     for (const struct peer *peer = net->peers; peer; peer = peer->next)
         count += peer->direction == PEER_OUTGOING;

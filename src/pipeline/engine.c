@@ -52,6 +52,7 @@ static void publish(struct engine *engine)
         .resident_size = engine->residents.size + engine->limbo.size,
         .ledger = ledger_stats(engine->ledger),
         .root_height = world_node(ledger_root(engine->ledger))->height,
+        .whole = engine->target,
     };
 
     pthread_mutex_lock(&engine->snapshot_mutex);
@@ -85,8 +86,14 @@ static void push_job_command(struct engine *engine, struct command *command)
 {
     bool is_pushed = mpmc_push(&engine->jobs_ring, command);
 
-    assert(is_pushed); /* as large as the ring commands came through */
+    assert(is_pushed); /* all that were posted fit, and the engine's own */
     waiter_wake(&engine->jobs_waiter, 1);
+}
+
+void start_job(struct engine *engine, struct command *command)
+{
+    atomic_fetch_add(&engine->command_count, 1);
+    push_job_command(engine, command);
 }
 
 static void run_command(struct engine *engine, struct command *command)
@@ -184,6 +191,13 @@ static bool drain(struct engine *engine)
     return had_any;
 }
 
+/* What other threads have done without a message: looked at once more before sleeping, like the
+ * ring, or a wake that came before is lost. */
+static bool has_work(struct engine *engine)
+{
+    return !engine->is_failed && (save_has_work(engine) || audit_has_work(engine));
+}
+
 static uint64_t cpu_ns(void)
 {
     struct timespec ts;
@@ -215,7 +229,7 @@ static void *ledger_main(void *argument)
         if (drain(engine))
             continue;
         uint32_t prepared = waiter_prepare(waiter);
-        if (drain(engine) || atomic_load(&engine->is_stopping))
+        if (drain(engine) || has_work(engine) || atomic_load(&engine->is_stopping))
             waiter_cancel(waiter);
         else
             waiter_wait(waiter, prepared, TICK_US);

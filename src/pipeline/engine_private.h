@@ -196,6 +196,8 @@ MUST_CHECK int read_bytes(struct engine *engine, uint64_t pos, void *out, size_t
 
 /* engine.c */
 void start_threads(struct engine *engine);
+/* A command of the engine's own, without a run, for the jobs thread. */
+void start_job(struct engine *engine, struct command *command);
 /* Ends a command that was posted: for those whose run set is_pending. */
 void finish_command(struct engine *engine, struct command *command);
 
@@ -205,6 +207,8 @@ void save_folded(struct engine *engine, struct header_node *node, uint64_t *word
                  uint64_t fold_us);
 /* Does what is due; between folds. */
 void save_step(struct engine *engine);
+/* The checkpoint thread has done something that save_step goes on from. */
+bool save_has_work(struct engine *engine);
 /* The root has stepped back. */
 void save_abandon(struct engine *engine);
 void save_refuse_commands(struct engine *engine);

@@ -194,6 +194,8 @@ static enum engine_error make_pipeline(struct start *start)
     pipeline_init(&engine->pipeline, engine->params, &engine->key, engine->table,
                   engine->config.worker_count, engine->config.in_flight_limit);
     engine->pipeline.disk = engine->disk;
+    engine->pipeline.on_credit = engine->config.events.credit;
+    engine->pipeline.on_credit_context = engine->config.events.context;
     engine->has_pipeline = true;
     return ENGINE_OK;
 }
@@ -289,7 +291,7 @@ enum engine_error engine_open(struct engine **out, const struct engine_config *c
     pthread_mutex_init(&engine->snapshot_mutex, NULL);
     pthread_mutex_init(&engine->audit_feed.mutex, NULL);
     pthread_cond_init(&engine->audit_feed.changed, NULL);
-    mpmc_init(&engine->jobs_ring, COMMAND_MAX);
+    mpmc_init(&engine->jobs_ring, 2 * COMMAND_MAX);
 
     enum engine_error error = run_start(&start);
     metadata_clear(&start.data);

@@ -1,10 +1,14 @@
 /* The ledger beside plain lists of coins, a list a block: random chains with forks, refused blocks,
- * drops, folds and steps back, with tags so short that they collide all the time, and with real
- * ones. */
+ * drops, folds, steps back, checkpoints and crashes, with tags so short that they collide all the
+ * time, and with real ones. */
+#include "io/simdisk.h"
+#include "ledger/checkpoint.h"
 #include "ledger_model.h"
 
 #define LIVE_MAX    1100
 #define HISTORY_MAX 40
+#define NETWORK     0xdab5bffau
+#define UNSAVED_MAX 25 /* folds without a checkpoint: what is replayed must be in the history */
 
 struct run {
     struct sim sim;
@@ -14,6 +18,15 @@ struct run {
     struct sim_block *history[HISTORY_MAX]; /* folded; the last is the root */
     uint32_t history_count;
     uint32_t connected, refused, unfolded;
+
+    struct simdisk *simdisk;
+    struct disk *disk;
+    uint64_t sequence; /* of the last whole checkpoint */
+    uint32_t unsaved;  /* folds since that began */
+    struct checkpoint_writer *writer;
+    struct shard_image image;
+    uint32_t next_shard, begun_unsaved;
+    uint32_t saved, crashed, replayed;
 };
 
 static void on_dropped(void *ctx, struct world *world, void *user)
@@ -31,6 +44,49 @@ static struct sim_block *root_of(const struct run *run)
     return run->history[run->history_count - 1];
 }
 
+static void abandon(struct run *run)
+{
+    if (run->writer)
+        checkpoint_abandon(run->writer);
+    run->writer = NULL;
+}
+
+/* All shards as they are now. False: the disk has failed. */
+static bool save(struct run *run)
+{
+    abandon(run);
+    if (checkpoint_save(run->disk, run->ledger, NETWORK, &run->sequence) != 0)
+        return false;
+    run->unsaved = 0;
+    run->saved++;
+    return true;
+}
+
+/* Some shards of a checkpoint, the first of a new one or the last: the root moves on in between. */
+static void save_some(struct run *run)
+{
+    uint32_t shard_count = run->sim.key.shard_mask + 1;
+
+    if (!run->writer) {
+        ck_assert_int_eq(
+            checkpoint_begin(run->disk, &run->sim.key, NETWORK, run->sequence, &run->writer), 0);
+        run->next_shard = 0;
+        run->begun_unsaved = run->unsaved;
+    }
+    for (uint32_t end = run->next_shard + 1 + shard_count / 4;
+         run->next_shard < end && run->next_shard < shard_count; run->next_shard++) {
+        checkpoint_copy_shard(run->ledger, run->next_shard, &run->image);
+        ck_assert_int_eq(checkpoint_add(run->writer, &run->image), 0);
+    }
+    if (run->next_shard < shard_count)
+        return;
+    struct checkpoint_writer *writer = run->writer;
+    run->writer = NULL;
+    ck_assert_int_eq(checkpoint_commit(writer, &run->sequence), 0);
+    run->unsaved -= run->begun_unsaved;
+    run->saved++;
+}
+
 static void run_init(struct run *run, uint64_t seed, unsigned tag_bits, uint32_t shard_count,
                      uint32_t world_slots, int32_t horizon)
 {
@@ -42,10 +98,18 @@ static void run_init(struct run *run, uint64_t seed, unsigned tag_bits, uint32_t
     run->history[run->history_count++] = sim_genesis();
     run->ledger = ledger_new(&config, &root_of(run)->node);
     root_of(run)->world = ledger_root(run->ledger);
+    run->simdisk = simdisk_new(seed);
+    run->disk = simdisk_open(run->simdisk);
+    ck_assert_int_eq(checkpoint_key_save(run->disk, run->sim.key.bytes), 0);
+    save(run);
 }
 
 static void run_clear(struct run *run)
 {
+    abandon(run);
+    shard_image_clear(&run->image);
+    disk_close(run->disk);
+    simdisk_free(run->simdisk);
     for (uint32_t i = 0; i < run->live_count; i++)
         sim_block_free(run->live[i]);
     for (uint32_t i = 0; i < run->history_count; i++)
@@ -121,6 +185,11 @@ static void fold(struct run *run, struct sim_block *tip)
     }
     root_of(run)->world = NULL;
     run->history[run->history_count++] = b;
+    run->unsaved++;
+    if (run->writer)
+        save_some(run);
+    if (run->unsaved > UNSAVED_MAX)
+        ck_assert(save(run));
 }
 
 static void drop(struct run *run, struct sim_block *b)
@@ -146,7 +215,8 @@ static struct coin_set set_before(const struct sim_block *b)
     return set;
 }
 
-static void unfold(struct run *run)
+/* What is on the disk has coins that do not come back (BIP30_OVERWRITE): false. */
+static bool unfold(struct run *run)
 {
     struct sim_block *b = root_of(run);
 
@@ -155,6 +225,7 @@ static void unfold(struct run *run)
     struct coin_set before = set_before(b);
     for (uint32_t i = 0; i < before.count; i++) /* without what b replaced */
         ck_assert_ptr_nonnull(set_find(&b->prev->after, &before.coins[i].outpoint));
+    bool is_same = before.count == b->prev->after.count;
     free(b->prev->after.coins);
     b->prev->after = before;
     b->world = NULL;
@@ -162,9 +233,10 @@ static void unfold(struct run *run)
     root_of(run)->world = ledger_root(run->ledger);
     ck_assert_ptr_eq(world_node(ledger_root(run->ledger)), &root_of(run)->node);
     run->unfolded++;
+    return is_same;
 }
 
-static void replay(struct run *run, struct sim_block *b)
+static void replay(struct run *run, struct sim_block *b, bool is_after_crash)
 {
     uint64_t *undo = xcalloc(b->input_count, sizeof *undo);
 
@@ -172,8 +244,8 @@ static void replay(struct run *run, struct sim_block *b)
     judge(b);
     ck_assert_int_eq(b->expected.verdict, CONNECT_OK);
     ck_assert_int_eq(ledger_replay(run->ledger, &b->lb, &b->node, undo), 0);
-    if (b->input_count > 0)
-        ck_assert_mem_eq(undo, b->undo, b->input_count * sizeof *undo);
+    for (uint32_t k = 0; k < b->input_count; k++)
+        ck_assert(undo[k] == b->undo[k] || (undo[k] == UINT64_MAX && is_after_crash));
     free(undo);
     root_of(run)->world = NULL;
     run->history[run->history_count++] = b;
@@ -184,19 +256,88 @@ static void step_back(struct run *run)
 {
     struct sim_block *gone[HISTORY_MAX];
     uint32_t count = 0, wanted = 1 + (uint32_t)prng_below(&run->sim.prng, 10);
+    bool is_same = true;
 
+    abandon(run);
     while (run->live_count > 0)
         drop(run, run->live[0]);
     for (; count < wanted && run->history_count > 1; count++) {
         gone[count] = root_of(run);
-        unfold(run);
+        is_same = unfold(run) && is_same;
         sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
     }
     while (count > 0 && prng_below(&run->sim.prng, 4) > 0)
-        replay(run, gone[--count]);
+        replay(run, gone[--count], false);
     sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
     while (count > 0)
         sim_block_free(gone[--count]);
+    /* The older of the two kept may be of blocks that are gone, but not of coins that are. */
+    ck_assert(save(run));
+    if (!is_same || prng_below(&run->sim.prng, 2))
+        ck_assert(save(run));
+}
+
+static struct header_node *node_of(void *ctx, int32_t height, const struct block_hash *hash)
+{
+    struct run *run = ctx;
+
+    for (uint32_t i = 0; i < run->history_count; i++)
+        if (run->history[i]->node.height == height &&
+            block_hash_equal(&run->history[i]->node.hash, hash))
+            return &run->history[i]->node;
+    return NULL;
+}
+
+/* The disk has come back: the ledger from what it kept. At least the last whole checkpoint counts,
+ * unless a step back has left its block. */
+static void recover(struct run *run)
+{
+    struct sim_block *gone[HISTORY_MAX];
+    struct ledger_config config = *ledger_config(run->ledger);
+    struct checkpoint_loaded loaded;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < run->live_count; i++)
+        sim_block_free(run->live[i]);
+    run->live_count = 0;
+    ledger_free(run->ledger);
+    run->ledger = ledger_new(&config, &run->history[0]->node);
+    ck_assert_int_eq(
+        checkpoint_load(run->disk, run->ledger, NETWORK, node_of, run, UINT64_MAX, &loaded), 0);
+    ck_assert_uint_ge(loaded.sequence + loaded.refused_count, run->sequence);
+    run->sequence = loaded.sequence;
+
+    const struct header_node *root = world_node(ledger_root(run->ledger));
+    int32_t top = ledger_top(run->ledger)->height;
+    root_of(run)->world = NULL;
+    while (&root_of(run)->node != root)
+        gone[count++] = run->history[--run->history_count];
+    root_of(run)->world = ledger_root(run->ledger);
+    run->unsaved = 0;
+    while (count > 0 &&
+           (gone[count - 1]->node.height <= top || prng_below(&run->sim.prng, 5) > 0)) {
+        replay(run, gone[--count], true);
+        run->unsaved++;
+        run->replayed++;
+    }
+    while (count > 0)
+        sim_block_free(gone[--count]);
+    sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
+}
+
+static void crash(struct run *run)
+{
+    if (prng_below(&run->sim.prng, 2)) {
+        simdisk_crash_at(run->simdisk,
+                         simdisk_changes(run->simdisk) + 1 + prng_below(&run->sim.prng, 40));
+        (void)save(run);
+    }
+    abandon(run);
+    disk_close(run->disk);
+    simdisk_reboot(run->simdisk, prng_next(&run->sim.prng));
+    run->disk = simdisk_open(run->simdisk);
+    recover(run);
+    run->crashed++;
 }
 
 static void find(struct run *run)
@@ -247,6 +388,10 @@ static void random_step(struct run *run)
         sim_check_set(&run->sim, run->ledger, b->world, &b->after);
     } else if (die < 993) {
         step_back(run);
+    } else if (die < 996) {
+        save_some(run);
+    } else if (die < 998) {
+        crash(run);
     }
 }
 
@@ -266,10 +411,12 @@ static void run_model(unsigned tag_bits, uint32_t shard_count)
         ck_assert_uint_eq(stats.root_coins, root_of(run)->after.count);
     }
     printf("%u-bit tags, seed %llu: %llu steps, %u blocks, %u refused, %u steps back, %llu reads "
-           "for equal tags, %llu coins aside\n",
+           "for equal tags, %llu coins aside; %u checkpoints, %u crashes, %u blocks replayed\n",
            tag_bits, (unsigned long long)seed, (unsigned long long)steps, run->connected,
            run->refused, run->unfolded, (unsigned long long)ledger_stats(run->ledger).tag_reads,
-           (unsigned long long)side_max);
+           (unsigned long long)side_max, run->saved, run->crashed, run->replayed);
+    ck_assert_uint_gt(run->crashed, steps / 1000);
+    ck_assert_uint_gt(run->replayed, steps / 500);
     ck_assert_uint_gt(run->refused, steps / 50);
     ck_assert_uint_gt(run->unfolded, steps / 500);
     if (tag_bits == 12)
