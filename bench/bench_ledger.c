@@ -1,7 +1,8 @@
 /* bench_ledger.c - what the ledger costs: CPU a lookup, insert and delete of the root index, CPU a
- * block of connect and fold, and bytes a coin by part.
+ * block of connect and fold, bytes a coin by part, checkpoints; and what that comes to on the main
+ * chain.
  *
- *   bench_ledger [COINS...]     default 1000000 10000000; a node for mainnet: 50000000 and more
+ *   bench_ledger [COINS [DIRECTORY]]     default 5000000, a new directory in $TMPDIR or /tmp
  *
  * CPU is the thread's own (CLOCK_THREAD_CPUTIME_ID), the best and the median of 21 slices each, so
  * that other work on the machine hardly shows. Coins have outpoints from a counter; blocks are made
@@ -9,6 +10,7 @@
  * of the inputs from the last 10 blocks, the rest from anywhere. */
 #include "base/random.h"
 #include "ledger/state.h"
+#include "ledger_costs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,11 +39,13 @@ static int rising(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void report(const char *what, double *slices, double per_slice)
+/* The median. */
+static double report(const char *what, double *slices, double per_slice)
 {
     qsort(slices, SLICES, sizeof *slices, rising);
     printf("  %-44s best %7.1f ns, median %7.1f ns\n", what, slices[0] / per_slice,
            slices[SLICES / 2] / per_slice);
+    return slices[SLICES / 2] / per_slice;
 }
 
 /* A line of /proc/self/smaps_rollup, in bytes. */
@@ -70,6 +74,7 @@ struct bench {
     uint32_t height;
     struct world *tip;
     double sink;
+    struct ledger_costs costs;
 };
 
 static struct outpoint outpoint_of(uint64_t number)
@@ -128,13 +133,25 @@ static void fill(struct bench *bench, uint64_t count)
                 index_prefetch(index, hashes[i + 8].shard, hashes[i + 8].tag);
             index_insert(index, hashes[i].shard, hashes[i].tag, bench->next + i + 1);
         }
-        index_grow_step(index);
+        index_grow_step(index, 0, index->shard_count);
         total += cpu_ns() - start;
         for (uint32_t i = 0; i < 7000; i++)
             bench->live[bench->live_count++] = bench->next++;
     }
     printf("  %-44s mean %7.1f ns (growth and first touch included)\n", "fill: insert with growth",
            total / (double)bench->live_count);
+}
+
+/* What root_insert would have added up: a checkpoint is refused without. */
+static void set_sums(struct root *root)
+{
+    for (uint32_t s = 0; s < root->index.shard_count; s++) {
+        const struct index_shard *shard = &root->index.shards[s];
+        for (uint64_t i = 0; i < shard->capacity; i++)
+            if (shard->entries[i].word != 0)
+                root->sums[s] +=
+                    coin_sum_of(&root->key, shard->entries[i].tag, shard->entries[i].word);
+    }
 }
 
 static void bench_lookups(struct bench *bench)
@@ -170,7 +187,7 @@ static void bench_lookups(struct bench *bench)
         bench->sink += (double)last;
     }
     bench->sink += (double)found;
-    report("lookup, batched, there", hit, N);
+    bench->costs.lookup_ns = report("lookup, batched, there", hit, N);
     report("lookup, batched, not there", miss, N);
     report("lookup, one after the other", alone, N);
     free(hashes);
@@ -203,19 +220,22 @@ static void bench_changes(struct bench *bench)
         }
         insert[s] = cpu_ns() - start;
     }
-    report("delete, ahead by 8", delete, N);
-    report("insert, ahead by 8", insert, N);
+    bench->costs.delete_ns = report("delete, ahead by 8", delete, N);
+    bench->costs.insert_ns = report("insert, ahead by 8", insert, N);
 }
 
-/* A block without bytes. */
+#define TXOUT_SIZE 34
+static const uint8_t txouts[(BLOCK_OUT + 8) * TXOUT_SIZE];
+
+/* A block of which there are only the outputs' bytes, all zero. */
 struct made_block {
     struct block block;
     struct ledger_block lb;
     struct tx txs[TXS + 1];
     struct tx_input inputs[BLOCK_IN + 1];
     struct tx_output outputs[BLOCK_OUT + 8];
-    struct coin_hash input_hashes[BLOCK_IN], output_hashes[BLOCK_OUT + 8];
-    uint32_t checks[BLOCK_OUT + 8];
+    struct arena arena;
+    struct block_events events;
 };
 
 static uint64_t take_live(struct bench *bench)
@@ -235,9 +255,9 @@ static void make_block(struct bench *bench, struct made_block *made)
     uint32_t in = 0, out = 0;
 
     memset(made, 0, sizeof *made);
+    arena_init(&made->arena, SIZE_MAX);
     for (uint32_t k = 0; k < BLOCK_IN; k++) {
         made->inputs[k + 1].prevout = outpoint_of(take_live(bench));
-        made->input_hashes[k] = coin_hash_of(&bench->key, &made->inputs[k + 1].prevout);
     }
     bench->next = (bench->next + 2) / 3 * 3;
     for (uint32_t t = 0; t <= TXS; t++) {
@@ -250,8 +270,9 @@ static void make_block(struct bench *bench, struct made_block *made)
         tx->txid = outpoint_of(bench->next).txid;
         in += tx->input_count;
         for (uint32_t i = 0; i < tx->output_count; i++, out++) {
-            made->output_hashes[out] = hash_of(bench, bench->next + i);
-            made->outputs[out].offset = 100 + out * 34;
+            made->outputs[out].offset = out * TXOUT_SIZE;
+            made->outputs[out].script_pubkey =
+                (struct bytes){txouts + out * TXOUT_SIZE + 9, TXOUT_SIZE - 9};
             bench->live[bench->live_count++] = bench->next + i;
         }
         bench->next += 3;
@@ -260,12 +281,12 @@ static void make_block(struct bench *bench, struct made_block *made)
                                  .txs = made->txs,
                                  .input_count = in,
                                  .output_count = out,
-                                 .raw = {(const uint8_t *)"", 1500000}};
-    made->lb = (struct ledger_block){.block = &made->block,
-                                     .pos = ((uint64_t)bench->height + 1) << 24,
-                                     .inputs = made->input_hashes,
-                                     .outputs = made->output_hashes,
-                                     .checks = made->checks};
+                                 .raw = {txouts, sizeof txouts}};
+    bool is_made = block_events_make(&bench->key, &made->block, &made->arena, &made->events);
+    assert(is_made);
+    arena_clear(&made->arena);
+    made->lb = (struct ledger_block){
+        .block = &made->block, .pos = ((uint64_t)bench->height + 1) << 24, .events = &made->events};
 }
 
 /* Blocks on top of each other, the horizon folded; each lookup finds what it looks for. */
@@ -299,8 +320,9 @@ static void bench_blocks(struct bench *bench)
         }
     }
     printf("  a block of %d inputs and %d outputs:\n", BLOCK_IN, TXS * 3 + 1);
-    report("  connect, an input or output", connect, BLOCK_IN + TXS * 3 + 1);
-    report("  fold, an input or output", fold, BLOCK_IN + TXS * 3 + 1);
+    bench->costs.connect_ns =
+        report("  connect, an input or output", connect, BLOCK_IN + TXS * 3 + 1);
+    bench->costs.fold_ns = report("  fold, an input or output", fold, BLOCK_IN + TXS * 3 + 1);
     free(made);
     free(refs);
 }
@@ -313,7 +335,23 @@ static int never_read(void *ctx, uint64_t pos, struct outpoint *outpoint)
     return 0;
 }
 
-static void run(uint64_t coins)
+static void bench_memory(struct bench *bench, double before)
+{
+    struct ledger_stats stats = ledger_stats(bench->ledger);
+    struct ledger_costs *costs = &bench->costs;
+    double live = (double)bench->live_count * sizeof *bench->live;
+
+    costs->coins = (double)stats.root_coins;
+    costs->index_bytes = (double)stats.index_bytes / costs->coins;
+    costs->resident_bytes = (memory("Rss:") - before - live) / costs->coins;
+    printf("  index: %.2f bytes a coin mapped, %.2f resident (%.0f %% in huge pages), %llu "
+           "growths\n",
+           costs->index_bytes, costs->resident_bytes,
+           100 * memory("AnonHugePages:") / (double)stats.index_bytes,
+           (unsigned long long)stats.growths);
+}
+
+static int run(uint64_t coins, const char *directory)
 {
     struct bench *bench = xcalloc(1, sizeof *bench);
     uint8_t key[LEDGER_KEY_SIZE] = {7};
@@ -329,36 +367,42 @@ static void run(uint64_t coins)
     printf("%llu coins\n", (unsigned long long)coins);
     bench_hashes(bench);
     fill(bench, coins);
-    struct ledger_stats stats = ledger_stats(bench->ledger);
-    double live = (double)bench->live_count * sizeof *bench->live;
-    printf(
-        "  index: %.2f bytes a coin mapped, %.2f resident (%.0f %% in huge pages), %llu growths\n",
-        (double)stats.index_bytes / (double)stats.root_coins,
-        (memory("Rss:") - before - live) / (double)stats.root_coins,
-        100 * memory("AnonHugePages:") / (double)stats.index_bytes,
-        (unsigned long long)stats.growths);
+    set_sums(&bench->ledger->root);
+    bench_memory(bench, before);
     bench_lookups(bench);
     bench_changes(bench);
     bench_blocks(bench);
-    stats = ledger_stats(bench->ledger);
+    struct ledger_stats stats = ledger_stats(bench->ledger);
+    bench->costs.event_bytes = (double)stats.recent_bytes / (double)stats.recent_events;
     printf("  %u worlds: %.1f bytes an input or output, %.2f MB a block; %llu coins aside\n",
-           stats.worlds - 1, (double)stats.recent_bytes / (double)stats.recent_events,
+           stats.worlds - 1, bench->costs.event_bytes,
            (double)stats.recent_bytes / (stats.worlds - 1) / 1e6,
            (unsigned long long)stats.side_coins);
     if (bench->sink == 0) /* so that nothing measured is left out as unused */
         puts("  nothing was found");
-    ledger_free(bench->ledger);
     free(bench->live);
+    int rc = checkpoint_costs(bench->ledger, directory, &bench->costs);
+    if (rc == 0)
+        mainnet_costs(&bench->costs);
+    else
+        fprintf(stderr, "bench_ledger: %s: %s\n", directory, strerror(-rc));
+    ledger_free(bench->ledger);
     free(bench);
+    return rc != 0;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 2) {
-        run(1000000);
-        run(10000000);
-    }
-    for (int i = 1; i < argc; i++)
-        run(strtoull(argv[i], NULL, 0));
-    return 0;
+    uint64_t coins = argc > 1 ? strtoull(argv[1], NULL, 0) : 5000000;
+    const char *tmp = getenv("TMPDIR");
+    char directory[4096], command[4200];
+
+    if (argc > 2)
+        return run(coins, argv[2]);
+    snprintf(directory, sizeof directory, "%s/caesure-bench-XXXXXX", tmp ? tmp : "/tmp");
+    if (!mkdtemp(directory))
+        return 1;
+    int result = run(coins, directory);
+    snprintf(command, sizeof command, "rm -rf '%s'", directory);
+    return system(command) != 0 || result;
 }

@@ -10,6 +10,7 @@ struct commands {
     struct engine *engine;
     struct net *net;
     struct log *log;
+    struct warnings *warnings;
     void (*shutdown)(void *context);
     void *context;
     struct monitor_command *table;
@@ -146,15 +147,28 @@ static void run_log(void *context, const struct monitor_command *command,
     monitor_answer(request);
 }
 
+static void run_warnings(void *context, const struct monitor_command *command,
+                         struct monitor_request *request)
+{
+    const struct commands *commands = context;
+
+    (void)command;
+    warnings_print(commands->warnings, &request->answer);
+    monitor_answer(request);
+}
+
 static const struct monitor_command own_commands[] = {
     {"metrics", "", "the figures, as Prometheus reads them", run_metrics, NULL},
     {"log", "[[FACILITY] LEVEL]", "what the log takes; changes that", run_log, NULL},
+    {"warnings", "", "the last warnings since the start: when, how often, what", run_warnings,
+     NULL},
     {"version", "", "the version of this program", run_version, NULL},
     {"shutdown", "", "stops the node", run_shutdown, NULL},
 };
 
 struct commands *commands_new(struct engine *engine, struct net *net, struct log *log,
-                              void (*shutdown)(void *context), void *context)
+                              struct warnings *warnings, void (*shutdown)(void *context),
+                              void *context)
 {
     struct commands *commands = xcalloc(1, sizeof *commands);
     size_t engine_count;
@@ -163,6 +177,7 @@ struct commands *commands_new(struct engine *engine, struct net *net, struct log
     commands->engine = engine;
     commands->net = net;
     commands->log = log;
+    commands->warnings = warnings;
     commands->shutdown = shutdown;
     commands->context = context;
     commands->table = xcalloc(engine_count + ARRAY_COUNT(net_commands) + ARRAY_COUNT(own_commands),

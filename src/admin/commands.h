@@ -3,6 +3,7 @@
 #ifndef ADMIN_COMMANDS_H
 #define ADMIN_COMMANDS_H
 #include "admin/monitor.h"
+#include "admin/warnings.h"
 #include "base/log.h"
 #include "net/net.h"
 #include "pipeline/engine.h"
@@ -12,7 +13,8 @@ struct commands;
 /* shutdown is called on the reactor's thread when the operator asks for it, its answer already on
  * the way; it must not wait. */
 struct commands *commands_new(struct engine *engine, struct net *net, struct log *log,
-                              void (*shutdown)(void *context), void *context);
+                              struct warnings *warnings, void (*shutdown)(void *context),
+                              void *context);
 /* After monitor_close. */
 void commands_free(struct commands *commands);
 

@@ -238,22 +238,12 @@ uint32_t block_script_flags(const struct params *params, const struct block_hash
     return flags;
 }
 
-bool block_is_bip30_repeat(const struct block_hash *hash, int32_t height)
+bool block_is_bip30_repeat(const struct params *params, const struct header_node *node)
 {
-    static const struct {
-        int32_t height;
-        const char *hash;
-    } repeats[] = {{91842, "00000000000a4d0a398161ffc163c503763b1f4360639393e0e4c8e300e0caec"},
-                   {91880, "00000000000743f190a18c5577a3c2d2a1f610ae9601ac046a38084ccb7cd721"}};
-
-    for (size_t i = 0; i < ARRAY_COUNT(repeats); i++) {
-        char hex[65];
-
-        if (repeats[i].height != height)
-            continue;
-        hash_to_hex(hex, hash->bytes);
-        return strcmp(hex, repeats[i].hash) == 0;
-    }
+    for (uint32_t i = 0; i < params->bip30_repeat_count; i++)
+        if (params->bip30_repeats[i].height == node->height &&
+            block_hash_equal(&params->bip30_repeats[i].block, &node->hash))
+            return true;
     return false;
 }
 
@@ -261,7 +251,7 @@ bool block_enforces_bip30(const struct params *params, const struct header_node 
 {
     if (node->height >= BIP34_IMPLIES_BIP30_LIMIT)
         return true;
-    if (block_is_bip30_repeat(&node->hash, node->height))
+    if (block_is_bip30_repeat(params, node))
         return false;
     const struct header_node *bip34 = header_ancestor(node->prev, params->bip34_height);
     return !params->has_bip34_hash || bip34 == NULL ||

@@ -59,8 +59,8 @@ static inline bool block_has_csv(const struct params *params, int32_t height)
 
 /* No output of the block may exist unspent before the block's own spends. */
 bool block_enforces_bip30(const struct params *params, const struct header_node *node);
-/* The two blocks of mainnet whose coinbase replaces an unspent coin. */
-bool block_is_bip30_repeat(const struct block_hash *hash, int32_t height);
+/* One of the two blocks of mainnet whose coinbase replaces an unspent coin. */
+bool block_is_bip30_repeat(const struct params *params, const struct header_node *node);
 
 /* NULL if assumevalid spares this block its scripts; else why not. */
 const char *block_needs_scripts(const struct params *params, const struct header_tree *tree,

@@ -23,6 +23,10 @@ struct table {
     struct {
         int32_t height;
         const char *block;
+    } repeats[2];
+    struct {
+        int32_t height;
+        const char *block;
         uint64_t chain_tx_count;
         const char *hash_serialized_3;
     } audits[PARAMS_AUDIT_MAX];
@@ -74,6 +78,9 @@ static const struct table tables[NETWORK_COUNT] = {
                             false},
                            {"0000000000000000000f14c35b2d841e986ab5441de8c585d5ffe55ea1e395ad",
                             true}},
+            .repeats = {{91842, "00000000000a4d0a398161ffc163c503763b1f4360639393e0e4c8e300e0caec"},
+                        {91880,
+                         "00000000000743f190a18c5577a3c2d2a1f610ae9601ac046a38084ccb7cd721"}},
             .audits =
                 {{840000, "0000000000000000000320283a032748cef8227873ff4872689bf23f1cda83a5",
                   991032194, "a2a5521b1b5ab65f67818e5e8eccabb7171a517f9e2382208f77687310768f96"},
@@ -266,6 +273,9 @@ static void set_lists(struct params *params, const struct table *table)
         params->flag_exceptions[params->flag_exception_count++] = (struct flag_exception){
             own_hash(table->exceptions[i].block), table->exceptions[i].has_p2sh_and_witness};
     }
+    for (size_t i = 0; i < ARRAY_COUNT(table->repeats) && table->repeats[i].block; i++)
+        params->bip30_repeats[params->bip30_repeat_count++] =
+            (struct bip30_repeat){table->repeats[i].height, own_hash(table->repeats[i].block)};
     for (size_t i = 0; i < PARAMS_AUDIT_MAX && table->audits[i].block; i++) {
         struct audit_hash *audit = &params->audits[params->audit_count++];
         struct block_hash sum = own_hash(table->audits[i].hash_serialized_3);

@@ -40,6 +40,12 @@ struct flag_exception {
     bool has_p2sh_and_witness; /* TAPROOT never */
 };
 
+/* A block whose coinbase replaces an unspent coin: BIP30 does not hold for it. */
+struct bip30_repeat {
+    int32_t height;
+    struct block_hash block;
+};
+
 struct params {
     enum network network;
     const char *name; /* as in --chain: main, test, testnet4, signet, regtest */
@@ -65,6 +71,8 @@ struct params {
     struct block_hash bip34_hash;
     struct flag_exception flag_exceptions[2];
     uint32_t flag_exception_count;
+    struct bip30_repeat bip30_repeats[2];
+    uint32_t bip30_repeat_count;
 
     struct u256 minimum_chain_work;
     bool has_assumed_valid;

@@ -63,6 +63,8 @@ void disk_op_init(struct disk_op *op, enum disk_kind kind, struct disk_file *fil
 MUST_CHECK int disk_open_ring(struct disk **disk, const char *directory, unsigned depth,
                               uint32_t without, char why[DISK_WHY_SIZE]);
 MUST_CHECK int disk_open_plain(struct disk **disk, const char *directory);
+/* Makes the directory path and what is missing above it. 0 or -errno. */
+MUST_CHECK int disk_make_path(const char *path);
 /* No operation may be under way. Closes the files too. */
 void disk_close(struct disk *disk);
 

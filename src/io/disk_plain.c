@@ -20,9 +20,27 @@ static int error_of(int result)
     return result < 0 ? -errno : 0;
 }
 
+int disk_make_path(const char *path)
+{
+    char *copy = strdup(path);
+    int error = 0;
+
+    for (char *p = copy + 1; error == 0 && *p; p++)
+        if (*p == '/') {
+            *p = 0;
+            if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+                error = -errno;
+            *p = '/';
+        }
+    if (error == 0 && mkdir(copy, 0755) < 0 && errno != EEXIST)
+        error = -errno;
+    free(copy);
+    return error;
+}
+
 int plain_init(struct plain_disk *disk, const char *directory)
 {
-    disk->dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    disk->dir = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC); /* where names begin, no more */
     if (disk->dir < 0)
         return -errno;
     disk->event = eventfd(0, EFD_CLOEXEC);

@@ -187,6 +187,13 @@ static const struct disk_backend ring_backend = {
 int disk_open_ring(struct disk **opened, const char *directory, unsigned depth, uint32_t without,
                    char why[DISK_WHY_SIZE])
 {
+    static const uint8_t operations[] = {IORING_OP_READ,  IORING_OP_READV,    IORING_OP_WRITEV,
+                                         IORING_OP_FSYNC, IORING_OP_RENAMEAT, IORING_OP_FALLOCATE};
+    const struct uring_options ring = {.entries = depth + 1, /* and the wake */
+                                       .cq_entries = 2 * (depth + 1),
+                                       .without = without,
+                                       .operations = operations,
+                                       .operation_count = ARRAY_COUNT(operations)};
     struct ring_disk *disk = xcalloc(1, sizeof *disk);
     int error = plain_init(&disk->plain, directory);
 
@@ -196,7 +203,7 @@ int disk_open_ring(struct disk **opened, const char *directory, unsigned depth, 
         free(disk);
         return error;
     }
-    error = uring_open(&disk->ring, depth + 1, 2 * (depth + 1), without, why); /* and the wake */
+    error = uring_open(&disk->ring, &ring, why);
     if (error < 0) {
         plain_clear(&disk->plain);
         free(disk);

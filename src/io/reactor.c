@@ -4,12 +4,10 @@
 #include "base/clock.h"
 #include "io/reactor_private.h"
 
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define SQ_ENTRIES      1024
@@ -203,7 +201,7 @@ static void run_timers(struct reactor *reactor)
     }
 }
 
-/* ---- messages and signals ---- */
+/* ---- messages ---- */
 
 static void arm_wake(struct reactor *reactor)
 {
@@ -211,15 +209,6 @@ static void arm_wake(struct reactor *reactor)
 
     io_uring_prep_read(sqe, reactor->wake_fd, &reactor->wake_value, sizeof reactor->wake_value, 0);
     sqe->user_data = slot_user_data(reactor, 0, OP_WAKE);
-    reactor->own_pending++;
-}
-
-static void arm_signals(struct reactor *reactor)
-{
-    struct io_uring_sqe *sqe = uring_sqe(&reactor->uring);
-
-    io_uring_prep_poll_add(sqe, reactor->signal_fd, POLLIN);
-    sqe->user_data = slot_user_data(reactor, 0, OP_SIGNAL);
     reactor->own_pending++;
 }
 
@@ -279,41 +268,14 @@ void reactor_stop(struct reactor *reactor)
     wake(reactor);
 }
 
-static void read_signals(struct reactor *reactor)
-{
-    struct signalfd_siginfo info;
-
-    while (read(reactor->signal_fd, &info, sizeof info) == sizeof info)
-        reactor->signal_run(reactor->signal_context, (int)info.ssi_signo);
-}
-
-int reactor_on_signals(struct reactor *reactor, const sigset_t *set,
-                       void (*run)(void *context, int signal), void *context)
-{
-    assert(reactor->signal_fd < 0);
-    reactor->signal_fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (reactor->signal_fd < 0)
-        return -errno;
-    reactor->signal_run = run;
-    reactor->signal_context = context;
-    arm_signals(reactor);
-    return 0;
-}
-
 static void own_complete(void *object, enum op op, int result, uint32_t flags)
 {
     struct reactor *reactor = object;
-    bool is_stopping = reactor_is_stopping(reactor);
 
-    (void)result, (void)flags;
+    (void)op, (void)result, (void)flags;
     reactor->own_pending--;
-    if (op == OP_SIGNAL) {
-        read_signals(reactor);
-        if (!is_stopping)
-            arm_signals(reactor);
-    } else if (!is_stopping) { /* the messages themselves are run once a turn */
+    if (!reactor_is_stopping(reactor)) /* the messages themselves are run once a turn */
         arm_wake(reactor);
-    }
 }
 
 /* ---- listeners ---- */
@@ -499,7 +461,6 @@ int reactor_run(struct reactor *reactor)
         return error;
 
     slot_cancel(reactor, 0, OP_WAKE);
-    slot_cancel(reactor, 0, OP_SIGNAL);
     close_all(reactor, false);
     struct reactor_timer flush = {.run = flush_over};
     timer_set(reactor, &flush, reactor->now_ms + FLUSH_MS);
@@ -516,7 +477,16 @@ int reactor_new(struct reactor **out, const struct reactor_options *options,
                 char why[REACTOR_WHY_SIZE])
 {
     struct reactor *reactor = xcalloc(1, sizeof *reactor);
-    int error = uring_open(&reactor->uring, SQ_ENTRIES, CQ_ENTRIES, options->without, why);
+    static const uint8_t operations[] = {IORING_OP_READ,    IORING_OP_ASYNC_CANCEL,
+                                         IORING_OP_ACCEPT,  IORING_OP_CONNECT,
+                                         IORING_OP_SENDMSG, IORING_OP_RECV};
+    const struct uring_options ring = {.entries = SQ_ENTRIES,
+                                       .cq_entries = CQ_ENTRIES,
+                                       .without = options->without,
+                                       .operations = operations,
+                                       .operation_count = ARRAY_COUNT(operations),
+                                       .sqe_flags = IOSQE_BUFFER_SELECT};
+    int error = uring_open(&reactor->uring, &ring, why);
 
     if (error) {
         free(reactor);
@@ -524,7 +494,6 @@ int reactor_new(struct reactor **out, const struct reactor_options *options,
     }
     reactor->options = *options;
     reactor->now_ms = clock_monotonic_us() / 1000;
-    reactor->signal_fd = -1;
     reactor->wake_fd = eventfd(0, EFD_CLOEXEC);
     if (reactor->wake_fd < 0) {
         error = -errno;
@@ -555,8 +524,6 @@ void reactor_free(struct reactor *reactor)
     uring_close(&reactor->uring);
     buffers_free(reactor);
     close(reactor->wake_fd);
-    if (reactor->signal_fd >= 0)
-        close(reactor->signal_fd);
     pthread_mutex_destroy(&reactor->mutex);
     free(reactor->timers);
     free(reactor->slots);

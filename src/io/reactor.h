@@ -1,4 +1,4 @@
-/* reactor.h - the one io_uring of the reactor thread: connections, listeners, timers, signals and
+/* reactor.h - the one io_uring of the reactor thread: connections, listeners, timers and
  * messages from other threads, as callbacks on that thread. Thread: reactor_new anywhere, then one
  * thread calls reactor_run and everything else from its callbacks (or before reactor_run, on that
  * same thread); only reactor_post and reactor_stop are for any thread. Callbacks are never nested
@@ -64,13 +64,6 @@ struct reactor_timer {
 /* Sets, or sets anew, to fire at due_ms (of reactor_now_ms). */
 void timer_set(struct reactor *reactor, struct reactor_timer *timer, uint64_t due_ms);
 void timer_cancel(struct reactor *reactor, struct reactor_timer *timer);
-
-/* ---- signals ---- */
-
-/* The signals of set, blocked in every thread by the caller, come as calls with their number. Once.
- */
-MUST_CHECK int reactor_on_signals(struct reactor *reactor, const sigset_t *set,
-                                  void (*run)(void *context, int signal), void *context);
 
 /* ---- listeners ---- */
 

@@ -13,7 +13,7 @@
 
 #include <pthread.h>
 
-enum op { OP_NONE, OP_WAKE, OP_SIGNAL, OP_ACCEPT, OP_CONNECT, OP_RECEIVE, OP_SEND };
+enum op { OP_NONE, OP_WAKE, OP_ACCEPT, OP_CONNECT, OP_RECEIVE, OP_SEND };
 
 struct slot {
     void (*complete)(void *object, enum op op, int result, uint32_t flags); /* NULL: free */
@@ -44,10 +44,6 @@ struct reactor {
     uint64_t wake_value; /* the kernel writes it */
     uint32_t own_pending;
     _Atomic bool is_stopping; /* any thread sets, the reactor reads */
-
-    int signal_fd;
-    void (*signal_run)(void *context, int signal);
-    void *signal_context;
 };
 
 #define BUFFER_GROUP 0

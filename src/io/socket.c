@@ -5,9 +5,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define ALIVE_TRIES   20 /* one second in all */
-#define ALIVE_WAIT_US 50000
-#define BACKLOG       1024 /* the system's own limit is lower or the same */
+/* The kernel takes down a killed process's ring, and the sockets that hang on it, a moment after
+ * the process: until then they still listen. Three seconds in all. */
+#define GONE_TRIES   60
+#define GONE_WAIT_US 50000
+#define BACKLOG      1024 /* the system's own limit is lower or the same */
 
 static int close_with(int fd, int error)
 {
@@ -27,9 +29,14 @@ int socket_listen(const struct sockaddr *addr, socklen_t addr_size)
     if (addr->sa_family == AF_INET6 &&
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0)
         return close_with(fd, -errno);
-    if (bind(fd, addr, addr_size) != 0 || listen(fd, BACKLOG) != 0)
-        return close_with(fd, -errno);
-    return fd;
+    int error = bind(fd, addr, addr_size) == 0 ? 0 : -errno;
+    for (int i = 0; error == -EADDRINUSE && i < GONE_TRIES; i++) {
+        usleep(GONE_WAIT_US);
+        error = bind(fd, addr, addr_size) == 0 ? 0 : -errno;
+    }
+    if (error == 0 && listen(fd, BACKLOG) != 0)
+        error = -errno;
+    return error ? close_with(fd, error) : fd;
 }
 
 /* Whether somebody listens at addr: 1, 0, or an error. */
@@ -53,10 +60,8 @@ static int remove_stale(const struct sockaddr_un *addr)
     if (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
         return -EEXIST;
     int alive = is_alive(addr);
-    /* The kernel takes down a killed process's ring, and what hangs on it, a moment after the
-     * process. */
-    for (int i = 0; alive == 1 && i < ALIVE_TRIES; i++) {
-        usleep(ALIVE_WAIT_US);
+    for (int i = 0; alive == 1 && i < GONE_TRIES; i++) {
+        usleep(GONE_WAIT_US);
         alive = is_alive(addr);
     }
     if (alive)

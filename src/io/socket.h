@@ -1,4 +1,5 @@
-/* socket.h - listening sockets for the reactor. Any thread. Errors are -errno. */
+/* socket.h - listening sockets for the reactor. Any thread; where an address is taken, they wait up
+ * to three seconds for it, which the kernel may need after a node was killed. Errors are -errno. */
 #ifndef IO_SOCKET_H
 #define IO_SOCKET_H
 #include "base/bytes.h"

@@ -80,47 +80,68 @@ static int explain(char why[URING_WHY_SIZE], int error)
     return error;
 }
 
-static int setup(struct uring *uring, unsigned entries, unsigned cq_entries)
+/* liburing has a function for this, and one for enabling, that Debian's library declares but does
+ * not export. */
+static int restrict_ring(struct uring *uring, const struct uring_options *options)
+{
+    struct io_uring_restriction list[URING_OPERATIONS_MAX + 1] = {
+        {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = (uint8_t)options->sqe_flags}};
+    unsigned count = 1;
+
+    assert(options->operation_count <= URING_OPERATIONS_MAX);
+    for (size_t i = 0; i < options->operation_count; i++)
+        list[count++] = (struct io_uring_restriction){.opcode = IORING_RESTRICTION_SQE_OP,
+                                                      .sqe_op = options->operations[i]};
+    int result =
+        io_uring_register((unsigned)uring->ring.ring_fd, IORING_REGISTER_RESTRICTIONS, list, count);
+    return result < 0 ? result : 0;
+}
+
+static int setup(struct uring *uring, const struct uring_options *options)
 {
     struct io_uring_params params = {
         .flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
-        .cq_entries = cq_entries,
+        .cq_entries = options->cq_entries,
     };
 
     if (uring->features & URING_SINGLE_ISSUER)
         params.flags |= IORING_SETUP_SINGLE_ISSUER;
     if (uring->features & URING_DEFER_TASKRUN)
         params.flags |= IORING_SETUP_DEFER_TASKRUN;
-    return io_uring_queue_init_params(entries, &uring->ring, &params);
+    return io_uring_queue_init_params(options->entries, &uring->ring, &params);
 }
 
-int uring_open(struct uring *uring, unsigned entries, unsigned cq_entries, uint32_t without,
-               char why[URING_WHY_SIZE])
+int uring_open(struct uring *uring, const struct uring_options *options, char why[URING_WHY_SIZE])
 {
     struct utsname name;
 
     if (uname(&name) == 0 && kernel_is_old(name.release))
         return explain(why, -ENOSYS);
 
-    uring->features = ~without & ((1u << URING_FEATURE_COUNT) - 1);
+    uring->features = ~options->without & ((1u << URING_FEATURE_COUNT) - 1);
     if (!(uring->features & URING_SINGLE_ISSUER))
         uring->features &= ~(uint32_t)URING_DEFER_TASKRUN; /* the kernel refuses it alone */
     if (!(uring->features & URING_BUFFER_RING))
         uring->features &= ~(uint32_t)URING_MULTISHOT_RECV;
 
-    int error = setup(uring, entries, cq_entries);
+    int error = setup(uring, options);
     if (error == -EINVAL && uring->features & URING_DEFER_TASKRUN) {
         uring->features &= ~(uint32_t)URING_DEFER_TASKRUN;
-        error = setup(uring, entries, cq_entries);
+        error = setup(uring, options);
     }
     if (error == -EINVAL && uring->features & URING_SINGLE_ISSUER) {
         uring->features &= ~(uint32_t)URING_SINGLE_ISSUER;
-        error = setup(uring, entries, cq_entries);
+        error = setup(uring, options);
     }
-    return error ? explain(why, error) : 0;
+    if (error)
+        return explain(why, error);
+    error = restrict_ring(uring, options);
+    if (!error)
+        return 0;
+    uring_close(uring);
+    return explain(why, error);
 }
 
-/* liburing has a function for this that Debian's library declares but does not export. */
 int uring_enable(struct uring *uring)
 {
     int result =

@@ -13,11 +13,22 @@ struct uring {
     uint32_t features; /* those that work here and are not switched off */
 };
 
-/* Creates the ring disabled, so that the thread that enables it is its one issuer. 0, or -errno and
- * in why one line that names the cause and the remedy: io_uring forbidden by sysctl or seccomp,
- * kernel too old, … without: features not to be used. cq_entries >= entries. */
-MUST_CHECK int uring_open(struct uring *uring, unsigned entries, unsigned cq_entries,
-                          uint32_t without, char why[URING_WHY_SIZE]);
+struct uring_options {
+    unsigned entries, cq_entries; /* cq_entries >= entries */
+    uint32_t without;             /* features not to be used */
+    const uint8_t *operations;    /* IORING_OP_…: the only ones the kernel will take */
+    size_t operation_count;       /* at most URING_OPERATIONS_MAX */
+    unsigned sqe_flags;           /* the only flags of a request it will take: IOSQE_… */
+};
+#define URING_OPERATIONS_MAX 16
+
+/* Creates the ring disabled, so that the thread that enables it is its one issuer; until then it
+ * takes no request, but may be registered with. Once enabled it is restricted for good: whatever
+ * is not named in options, and every registration, gives -EACCES. 0, or -errno and in why one line
+ * that names the cause and the remedy: io_uring forbidden by sysctl or seccomp, kernel too old, …
+ */
+MUST_CHECK int uring_open(struct uring *uring, const struct uring_options *options,
+                          char why[URING_WHY_SIZE]);
 /* On the owner's thread, before anything is submitted. 0 or -errno. */
 MUST_CHECK int uring_enable(struct uring *uring);
 void uring_close(struct uring *uring);

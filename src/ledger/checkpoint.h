@@ -61,6 +61,10 @@ void checkpoint_abandon(struct checkpoint_writer *writer);
 MUST_CHECK int checkpoint_save(struct disk *disk, const struct ledger *ledger, uint32_t network,
                                uint64_t *sequence);
 
+/* How many coins the newest checkpoint says it holds, 0 without any: for planning, before one is
+ * loaded. */
+uint64_t checkpoint_coin_count(struct disk *disk);
+
 struct checkpoint_loaded {
     uint64_t sequence;      /* 0: none was good */
     uint32_t refused_count; /* newer ones that were not */

@@ -90,6 +90,7 @@ static const char *set_stamps(struct loading *l,
             return "its shards are of two chains";
     }
     l->ledger->root_world->node = lowest;
+    l->ledger->root_world->height = lowest->height;
     return NULL;
 }
 
@@ -186,6 +187,33 @@ static int newest_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
+static int list_numbers(struct disk *disk, struct numbers *numbers)
+{
+    int rc = disk_list(disk, CHECKPOINT_DIR, note_manifest, numbers);
+
+    if (rc == 0 && numbers->count > 0)
+        qsort(numbers->at, numbers->count, sizeof *numbers->at, newest_first);
+    return rc;
+}
+
+uint64_t checkpoint_coin_count(struct disk *disk)
+{
+    struct numbers numbers = {0};
+    uint64_t count = 0;
+    int rc = list_numbers(disk, &numbers);
+
+    for (size_t i = 0; rc == 0 && count == 0 && i < numbers.count; i++) {
+        struct loading l = {.disk = disk};
+
+        if (read_manifest(&l, numbers.at[i]) == 0)
+            for (uint32_t s = 0; s < l.manifest.shard_count; s++)
+                count += l.manifest.shards[s].entry_count + l.manifest.shards[s].side_count;
+        manifest_clear(&l.manifest);
+    }
+    free(numbers.at);
+    return count;
+}
+
 int checkpoint_load(struct disk *disk, struct ledger *ledger, uint32_t network,
                     struct header_node *(*node_of)(void *ctx, int32_t height,
                                                    const struct block_hash *hash),
@@ -193,11 +221,9 @@ int checkpoint_load(struct disk *disk, struct ledger *ledger, uint32_t network,
 {
     struct numbers numbers = {0};
     struct header_node *before = ledger->root_world->node;
-    int rc = disk_list(disk, CHECKPOINT_DIR, note_manifest, &numbers);
+    int rc = list_numbers(disk, &numbers);
 
     *loaded = (struct checkpoint_loaded){0};
-    if (rc == 0 && numbers.count > 0)
-        qsort(numbers.at, numbers.count, sizeof *numbers.at, newest_first);
     for (size_t i = 0; rc == 0 && loaded->sequence == 0 && i < numbers.count; i++) {
         struct loading l = {.disk = disk, .ledger = ledger};
 
@@ -218,6 +244,7 @@ int checkpoint_load(struct disk *disk, struct ledger *ledger, uint32_t network,
                      (unsigned long long)numbers.at[i], wrong);
         root_reset(&ledger->root, before);
         ledger->root_world->node = before;
+        ledger->root_world->height = before->height;
     }
     free(numbers.at);
     if (rc == 0 && loaded->sequence == 0)

@@ -62,6 +62,32 @@ static void judge(struct peer *peer, const struct block_result *result)
     }
 }
 
+/* What is kept until the blocks before it are here is judged without us: remember who sent it. */
+static void remember_sender(struct net *net, struct header_node *node, uint64_t peer_id)
+{
+    net->unjudged[net->unjudged_at++ % UNJUDGED_MAX] = (struct sender){node, peer_id};
+}
+
+static void judge_senders(struct net *net)
+{
+    for (uint32_t i = 0; i < UNJUDGED_MAX; i++) {
+        struct sender *sender = &net->unjudged[i];
+
+        if (!sender->node)
+            continue;
+        engine_lock_tree(net->engine);
+        uint16_t status = sender->node->status;
+        struct block_result result = {.verdict = sender->node->failure};
+        engine_unlock_tree(net->engine);
+        struct peer *peer = net_find_peer(net, sender->peer_id);
+        if (peer && !peer->is_closing && (status & HEADER_INVALID) &&
+            result.verdict != INVALIDATED_BY_HAND)
+            judge(peer, &result);
+        if (!peer || (status & (HEADER_VERIFIED | HEADER_INVALID | HEADER_INVALID_ANCESTOR)))
+            sender->node = NULL;
+    }
+}
+
 static void finish(struct net *net, struct net_task *task)
 {
     struct block_done *done = (struct block_done *)task;
@@ -72,31 +98,41 @@ static void finish(struct net *net, struct net_task *task)
     else if (done->node)
         download_failed(net->download, done->node,
                         peer && peer->is_downloading ? &peer->download : NULL);
-    if (peer && !peer->is_closing && !done->result.is_unjudged)
+    if (done->result.is_unjudged && done->is_stored)
+        remember_sender(net, done->node, done->peer_id);
+    else if (peer && !peer->is_closing && !done->result.is_unjudged)
         judge(peer, &done->result);
     free(done);
     net->has_done_blocks = true;
 }
 
-void blocks_ask_peer(struct peer *peer)
+static void send_getdata(struct peer *peer, struct header_node *const *nodes, uint32_t count)
 {
     struct inv items[GETDATA_MAX];
-    uint8_t payload[9 + GETDATA_MAX * sizeof(struct inv)];
-    struct header_node *node;
-    uint32_t count = 0;
+    uint8_t payload[9 + sizeof items];
+
+    for (uint32_t i = 0; i < count; i++) {
+        items[i].type = INV_BLOCK | INV_WITNESS_FLAG;
+        memcpy(items[i].hash, &nodes[i]->hash, 32);
+    }
+    if (count)
+        peer_send(peer, MESSAGE_GETDATA,
+                  (struct bytes){payload, inv_list_write(payload, items, count)});
+}
+
+void blocks_ask_peer(struct peer *peer)
+{
+    struct header_node *nodes[GETDATA_MAX], *node;
     uint64_t now_ms = net_now_ms(peer->net);
+    uint32_t count = 0;
     bool is_lowest;
 
     if (!peer->is_downloading || !peer_is_up(peer))
         return;
     while (count < GETDATA_MAX &&
-           (node = download_next(peer->net->download, &peer->download, now_ms, &is_lowest))) {
-        items[count].type = INV_BLOCK | INV_WITNESS_FLAG;
-        memcpy(items[count++].hash, &node->hash, 32);
-    }
-    if (count)
-        peer_send(peer, MESSAGE_GETDATA,
-                  (struct bytes){payload, inv_list_write(payload, items, count)});
+           (node = download_next(peer->net->download, &peer->download, now_ms, &is_lowest)))
+        nodes[count++] = node;
+    send_getdata(peer, nodes, count);
 }
 
 static struct block_hash hash_of(const uint8_t *block)
@@ -184,6 +220,28 @@ void blocks_peer_gone(struct peer *peer)
         blocks_ask(peer->net);
 }
 
+void blocks_ask_aside(struct peer *peer, struct header_node *last)
+{
+    struct net *net = peer->net;
+    struct header_node *nodes[DOWNLOAD_ASIDE_MAX];
+    uint32_t first = DOWNLOAD_ASIDE_MAX, count = 0;
+
+    if (!peer->is_downloading || !peer_is_up(peer) || !net->tip || last == net->tip ||
+        !has_work(net, last))
+        return;
+    engine_lock_tree(net->engine);
+    int32_t fork_height = header_fork_point(last, net->tip)->height;
+    if (last->height - fork_height <= DOWNLOAD_ASIDE_MAX && !header_is_invalid(last))
+        for (struct header_node *node = last; node->height > fork_height; node = node->prev)
+            if (!(node->status & HEADER_HAS_BLOCK))
+                nodes[--first] = node;
+    engine_unlock_tree(net->engine);
+    for (uint32_t i = first; i < DOWNLOAD_ASIDE_MAX; i++)
+        if (download_ask_aside(net->download, &peer->download, nodes[i], net_now_ms(net)))
+            nodes[count++] = nodes[i];
+    send_getdata(peer, nodes, count);
+}
+
 void blocks_ask(struct net *net)
 {
     for (struct peer *peer = net->peers; peer; peer = peer->next)
@@ -192,11 +250,14 @@ void blocks_ask(struct net *net)
 
 void blocks_follow(struct net *net)
 {
-    struct header_tree *tree = engine_lock_tree(net->engine);
+    struct engine_snapshot snapshot;
 
+    engine_snapshot(net->engine, &snapshot);
+    net->whole = snapshot.whole;
+    struct header_tree *tree = engine_lock_tree(net->engine);
     net->best = header_tree_best(tree);
-    if (net->tip)
-        download_follow(net->download, net->best, net->tip);
+    if (net->whole)
+        download_follow(net->download, net->best, net->whole);
     engine_unlock_tree(net->engine);
     for (struct peer *peer = net->peers; peer; peer = peer->next)
         blocks_peer_changed(peer);
@@ -214,5 +275,9 @@ void blocks_tick(struct net *net, uint64_t now_ms)
                        fault == DOWNLOAD_STALLS ? "stalls the download" : "a block is overdue");
             break;
         }
+    judge_senders(net);
+    for (struct peer *peer = net->peers; peer; peer = peer->next)
+        if (peer->best)
+            blocks_ask_aside(peer, peer->best);
     blocks_ask(net);
 }

@@ -51,7 +51,7 @@ static void call_manual(struct net *net, struct manual *manual)
     call_later(net, manual);
     if (!manual->name[0] || net->has_proxy)
         connect_manual(net, manual);
-    else if (!manual->is_asked)
+    else
         manual->is_asked = resolver_ask(net->resolver, manual->name, manual->id);
 }
 
@@ -82,8 +82,10 @@ void calls_peer_gone(struct net *net, struct peer *peer)
     char addr[PEER_TEXT_SIZE];
 
     peer_print(addr, peer);
-    net_log(net, ENGINE_LOG_INFO, "peer %llu (%s) is gone: %s", (unsigned long long)peer->id, addr,
-            peer->why);
+    /* Many in the table do not answer. */
+    bool is_usual = peer->direction == PEER_OUTGOING && !peer->handshake.is_done;
+    net_log(net, is_usual ? ENGINE_LOG_DEBUG : ENGINE_LOG_INFO, "peer %llu (%s) is gone: %s",
+            (unsigned long long)peer->id, addr, peer->why);
     if (manual) {
         manual->peer = NULL;
         manual->is_v1 |= peer->wants_retry_v1;
@@ -276,7 +278,7 @@ void calls_tick(struct net *net, uint64_t now_ms)
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < net->manual_count; i++)
-        if (!net->manuals[i].peer && now_ms >= net->manuals[i].due_ms)
+        if (!net->manuals[i].peer && !net->manuals[i].is_asked && now_ms >= net->manuals[i].due_ms)
             call_manual(net, &net->manuals[i]);
     for (const struct peer *peer = net->peers; peer; peer = peer->next)
         count += peer->direction == PEER_OUTGOING;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #define ASKERS_MAX          2
+#define ASIDE_SLOTS         64 /* of all peers; whose block came or failed serve again, oldest first */
 #define REFUSERS_MAX        8
 #define SECOND_ASK_MS       1000 /* the lowest block is asked of a second peer when it is this late */
 #define LATE_MS             10000 /* so long a peer that was late is not asked for more, unless it delivers */
@@ -40,6 +41,8 @@ struct download {
     /* Below these heights no slot is missing, or wanted. */
     int32_t missing_from, wanted_from;
     uint32_t count;
+    struct slot aside[ASIDE_SLOTS];
+    uint32_t aside_at;
     struct header_node *best;
     size_t asked_bytes;
     uint32_t expected_size;
@@ -68,13 +71,33 @@ static struct slot *slot_at(struct download *d, int32_t height)
     return &d->slots[(uint32_t)height % d->config.window];
 }
 
-static struct slot *slot_find(struct download *d, const struct header_node *node)
+static bool is_under_way(const struct slot *slot)
+{
+    return slot->state == SLOT_ASKED || slot->state == SLOT_ARRIVED;
+}
+
+static struct slot *slot_planned(struct download *d, const struct header_node *node)
 {
     if (node->height < d->base || (uint32_t)(node->height - d->base) >= d->count)
         return NULL;
 
     struct slot *slot = slot_at(d, node->height);
     return slot->node == node ? slot : NULL;
+}
+
+static struct slot *slot_aside(struct download *d, const struct header_node *node)
+{
+    for (uint32_t i = 0; i < ASIDE_SLOTS; i++)
+        if (d->aside[i].node == node)
+            return &d->aside[i];
+    return NULL;
+}
+
+static struct slot *slot_find(struct download *d, const struct header_node *node)
+{
+    struct slot *slot = slot_planned(d, node);
+
+    return slot ? slot : slot_aside(d, node);
 }
 
 static struct slot *slot_find_hash(struct download *d, const struct block_hash *hash)
@@ -87,6 +110,9 @@ static struct slot *slot_find_hash(struct download *d, const struct block_hash *
         if (d->tags[k] == tag && block_hash_equal(&d->slots[k].node->hash, hash))
             return &d->slots[k];
     }
+    for (uint32_t i = 0; i < ASIDE_SLOTS; i++)
+        if (is_under_way(&d->aside[i]) && block_hash_equal(&d->aside[i].node->hash, hash))
+            return &d->aside[i];
     return NULL;
 }
 
@@ -196,6 +222,14 @@ void download_add_peer(struct download *d, struct download_peer *peer, uint64_t 
     d->peers = peer;
 }
 
+static void slot_forget(struct download *d, struct slot *slot, struct download_peer *peer)
+{
+    slot_drop_asker_or_want(d, slot, peer);
+    for (uint32_t i = 0; i < REFUSERS_MAX; i++)
+        if (slot->refusers[i] == peer)
+            slot->refusers[i] = NULL;
+}
+
 void download_remove_peer(struct download *d, struct download_peer *peer)
 {
     struct download_peer **link = &d->peers;
@@ -205,14 +239,10 @@ void download_remove_peer(struct download *d, struct download_peer *peer)
     if (!*link)
         return;
     *link = peer->next;
-    for (uint32_t i = 0; i < d->count; i++) {
-        struct slot *slot = slot_at(d, d->base + (int32_t)i);
-
-        slot_drop_asker_or_want(d, slot, peer);
-        for (uint32_t k = 0; k < REFUSERS_MAX; k++)
-            if (slot->refusers[k] == peer)
-                slot->refusers[k] = NULL;
-    }
+    for (uint32_t i = 0; i < d->count; i++)
+        slot_forget(d, slot_at(d, d->base + (int32_t)i), peer);
+    for (uint32_t i = 0; i < ASIDE_SLOTS; i++)
+        slot_forget(d, &d->aside[i], peer);
 }
 
 /* Leading slots whose block is stored, or that lie below height, leave the window. */
@@ -231,6 +261,22 @@ static void window_cut(struct download *d, int32_t last_height)
         slot_clear(d, slot_at(d, d->base + (int32_t)--d->count));
 }
 
+/* node gets its slot in the window: as it was aside, if it is under way. */
+static void slot_put(struct download *d, struct header_node *node)
+{
+    struct slot *aside = slot_aside(d, node), slot = {.node = node};
+
+    if (node->status & HEADER_HAS_BLOCK) {
+        slot.state = SLOT_STORED;
+    } else if (aside) {
+        slot = *aside;
+        *aside = (struct slot){.node = NULL};
+    }
+    *slot_at(d, node->height) = slot;
+    d->tags[(uint32_t)node->height % d->config.window] = le64_read(node->hash.bytes);
+    look_again(d, node->height);
+}
+
 /* Adds the next blocks of the best chain while there is room. */
 static void window_fill(struct download *d)
 {
@@ -241,15 +287,24 @@ static void window_fill(struct download *d)
 
     struct header_node *node = last >= first ? header_ancestor(d->best, last) : NULL;
 
-    for (int32_t height = last; height >= first; height--, node = node->prev) {
-        *slot_at(d, height) = (struct slot){
-            .node = node, .state = node->status & HEADER_HAS_BLOCK ? SLOT_STORED : SLOT_WANTED};
-        d->tags[(uint32_t)height % d->config.window] = le64_read(node->hash.bytes);
-    }
-    if (last >= first) {
+    for (int32_t height = last; height >= first; height--, node = node->prev)
+        slot_put(d, node);
+    if (last >= first)
         d->count = (uint32_t)(last - d->base + 1);
-        look_again(d, first);
-    }
+}
+
+/* If a block before the window was lost: the window begins there, and ends earlier. */
+static void window_back(struct download *d, struct header_node *best, int32_t first)
+{
+    if (first >= d->base || first > best->height ||
+        header_ancestor(best, first)->status & HEADER_HAS_BLOCK)
+        return;
+    window_cut(d, first + (int32_t)d->config.window - 1);
+    if (d->count == 0)
+        return;
+    for (struct header_node *node = slot_at(d, d->base)->node->prev; d->base > first;
+         node = node->prev, d->count++, d->base--)
+        slot_put(d, node);
 }
 
 void download_follow(struct download *d, struct header_node *best, struct header_node *have)
@@ -262,6 +317,7 @@ void download_follow(struct download *d, struct header_node *best, struct header
         window_cut(d, header_fork_point(best, last)->height);
     }
     window_advance(d, first);
+    window_back(d, best, first);
     if (d->count == 0)
         d->base = first;
     d->best = best;
@@ -354,6 +410,37 @@ struct header_node *download_next(struct download *d, struct download_peer *peer
         asker_index(lowest, peer) == ASKERS_MAX && holder->stalling_since_ms == 0)
         holder->stalling_since_ms = now_ms;
     return NULL;
+}
+
+static struct slot *aside_take(struct download *d, struct header_node *node)
+{
+    struct slot *slot = slot_aside(d, node);
+
+    for (uint32_t i = 0; i < ASIDE_SLOTS && !slot; i++) {
+        struct slot *next = &d->aside[d->aside_at++ % ASIDE_SLOTS];
+
+        if (!is_under_way(next)) {
+            *next = (struct slot){.node = node};
+            slot = next;
+        }
+    }
+    return slot;
+}
+
+bool download_ask_aside(struct download *d, struct download_peer *peer, struct header_node *node,
+                        uint64_t now_ms)
+{
+    if (peer->in_flight >= DOWNLOAD_ASIDE_MAX)
+        return false;
+    struct slot *slot = slot_planned(d, node);
+    if (!slot)
+        slot = aside_take(d, node);
+    if (!slot || is_under_way(slot) || has_refused(slot, peer))
+        return false;
+    slot->state = SLOT_WANTED;
+    look_again(d, node->height);
+    slot_ask(d, slot, peer, now_ms);
+    return true;
 }
 
 void download_unask(struct download *d, struct download_peer *peer, const struct header_node *node)

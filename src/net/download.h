@@ -14,6 +14,7 @@
 #include "chain/header_tree.h"
 
 #define DOWNLOAD_WINDOW_MAX 1024
+#define DOWNLOAD_ASIDE_MAX  16 /* blocks in flight from a peer that is asked for more aside */
 #define DOWNLOAD_LIMITED_DEPTH                                                                     \
     286 /* a NETWORK_LIMITED peer is asked for blocks less far below its tip */
 
@@ -50,7 +51,8 @@ void download_add_peer(struct download *download, struct download_peer *peer, ui
 void download_remove_peer(struct download *download, struct download_peer *peer);
 
 /* What is missing between have (stored, with all before it) and best is to be downloaded; what was
- * planned on another chain is forgotten. Call it when either changes. */
+ * planned on another chain is forgotten. Call it when either changes; have steps back when a stored
+ * block was lost. */
 void download_follow(struct download *download, struct header_node *best, struct header_node *have);
 
 /* The next block to ask of peer, now counted as asked; NULL if there is none for it. is_lowest: all
@@ -61,6 +63,12 @@ struct header_node *download_next(struct download *download, struct download_pee
 /* It could not be asked after all. */
 void download_unask(struct download *download, struct download_peer *peer,
                     const struct header_node *node);
+
+/* A block that peer surely has, in the plan or not: of a branch with no less work than the tip's,
+ * since the best headers' chain may have a block that nobody can give. True when it is to be asked,
+ * now counted as asked; false if it is under way or was refused by peer. */
+bool download_ask_aside(struct download *download, struct download_peer *peer,
+                        struct header_node *node, uint64_t now_ms);
 
 enum download_arrival {
     DOWNLOAD_NOT_ASKED, /* of this peer: whatever it is, the plan does not count on it */

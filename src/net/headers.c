@@ -102,8 +102,8 @@ static void judge(struct peer *peer, enum verdict verdict)
 
 static void peer_has(struct peer *peer, struct header_node *node)
 {
-    if (!peer->best || u256_compare(&node->chainwork, &peer->best->chainwork) > 0)
-        peer->best = node;
+    if (!peer->best || u256_compare(&node->chainwork, &peer->best->chainwork) >= 0)
+        peer->best = node; /* of equals the last that it told of */
     blocks_peer_changed(peer);
 }
 
@@ -137,6 +137,7 @@ static void work_done(struct peer *peer, const struct headers_work *work)
         peer_has(peer, last);
         blocks_ask_peer(peer);
         protect(peer);
+        blocks_ask_aside(peer, last);
         if (work->is_full)
             headers_ask(peer, last);
     } else {
@@ -343,8 +344,18 @@ static bool is_fresh(const struct net *net)
     return (int64_t)net->best->time > engine_now(net->engine) - FRESH_S;
 }
 
-/* Of one peer first, of all once the best header is of today; of one that called us only if there
- * is no other. */
+/* other is reason enough not to ask peer yet: those that called us come after those that we called,
+ * which do not wait for them. */
+static bool comes_first(const struct peer *other, const struct peer *peer)
+{
+    bool is_incoming = peer->direction == PEER_INCOMING;
+
+    if (other->direction == PEER_INCOMING)
+        return is_incoming && other->is_header_source;
+    return is_incoming || other->is_header_source;
+}
+
+/* Of one peer first, of all once the best header is of today. */
 static bool may_be_source(const struct peer *peer)
 {
     const struct net *net = peer->net;
@@ -352,9 +363,7 @@ static bool may_be_source(const struct peer *peer)
     if (is_fresh(net))
         return true;
     for (const struct peer *other = net->peers; other; other = other->next)
-        if (other != peer && peer_is_up(other) &&
-            (other->is_header_source ||
-             (peer->direction == PEER_INCOMING && other->direction != PEER_INCOMING)))
+        if (other != peer && peer_is_up(other) && comes_first(other, peer))
             return false;
     return true;
 }
@@ -390,12 +399,14 @@ static void source_tick(struct peer *peer, uint64_t now_ms)
     }
 }
 
-/* An outgoing peer whose chain stays behind ours is of no use. */
+/* An outgoing peer whose chain stays behind ours is of no use, once it was asked for its headers.
+ */
 static void behind_tick(struct peer *peer, uint64_t now_ms)
 {
     const struct header_node *tip = peer->net->tip;
 
-    if (peer->direction != PEER_OUTGOING || peer->is_protected || !tip ||
+    if (peer->direction != PEER_OUTGOING || peer->is_protected || !peer->is_header_source ||
+        peer->presync || !tip ||
         (peer->best && u256_compare(&peer->best->chainwork, &tip->chainwork) >= 0)) {
         peer->behind_since_ms = 0;
         peer->is_behind_asked = false;

@@ -28,6 +28,7 @@
 #define NET_EXTERNAL_MAX 8
 #define GOSSIP_KNOWN_MAX 512
 #define GOSSIP_QUEUE_MAX 64
+#define UNJUDGED_MAX     1024 /* as many as the window has blocks */
 
 /* Part of what another thread does for us. It comes home in the order of net_post; when the node
  * has stopped too, so that finish frees it then. */
@@ -47,6 +48,12 @@ struct gossip {
     uint32_t queued_count;
     struct addr_entry queued[GOSSIP_QUEUE_MAX];
     uint64_t flush_due_ms, own_due_ms;
+};
+
+/* Of a block that is kept but not judged yet. */
+struct sender {
+    struct header_node *node; /* NULL: none */
+    uint64_t peer_id;
 };
 
 struct peer {
@@ -182,7 +189,10 @@ struct net {
     struct reactor_timer timer;
 
     struct download *download;
+    struct sender unjudged[UNJUDGED_MAX]; /* the last ones, a ring */
+    uint32_t unjudged_at;
     struct header_node *tip, *best; /* as last heard */
+    struct header_node *whole;      /* of the engine's snapshot, as last followed */
     bool is_synced;
 
     /* from other threads, under mutex; wake runs on ours */
@@ -287,6 +297,9 @@ void blocks_spoilt(struct peer *peer, const uint8_t *block);
 void blocks_follow(struct net *net);
 void blocks_ask(struct net *net);
 void blocks_ask_peer(struct peer *peer);
+/* Of peer what leads to last, if it has no less work than our tip, branches off near it and is not
+ * in the plan already. */
+void blocks_ask_aside(struct peer *peer, struct header_node *last);
 void blocks_peer_changed(struct peer *peer);
 void blocks_peer_gone(struct peer *peer);
 void blocks_tick(struct net *net, uint64_t now_ms);

@@ -6,17 +6,21 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "net/net.h"
-#include "node/memory.h"
+#include "node/crash.h"
+#include "node/daemon.h"
+#include "node/limits.h"
 #include "node/node_log.h"
+#include "node/sandbox.h"
+#include "node/service.h"
+#include "node/state.h"
 #include "pipeline/import.h"
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#define COINS_EXPECTED_MAIN 190000000
+#define SYNCED_CHECK_MS 200
+#define CONN_OTHER      128 /* the monitor's, scrapes, those still closing */
 
 struct node {
     const struct options *options;
@@ -32,8 +36,14 @@ struct node {
     struct metrics metrics;
     struct scrape *scrape;
     struct node_log log;
+    struct daemon daemon;
+    struct pidfile pidfile;
+    struct service *service;
+    struct reactor_message stop_message, beat_message, state_message;
+    _Atomic uint64_t turns; /* of the reactor, when asked */
 
-    struct reactor_message tip_message, failed_message, import_message;
+    struct reactor_message failed_message, import_message;
+    struct reactor_timer synced_timer;
     struct import_progress import_progress;
     struct import_result import_result;
     enum import_error import_error;
@@ -56,6 +66,7 @@ static void log_line(void *context, enum engine_log_level level, const char *lin
     struct node *node = context;
 
     node_log_line(&node->log, LOG_FACILITY_CHAIN, level, line);
+    service_say(node->service, line);
 }
 
 static void log_net_line(void *context, enum engine_log_level level, const char *line)
@@ -68,6 +79,12 @@ static void log_net_line(void *context, enum engine_log_level level, const char 
 static void print_line(struct node *node, enum engine_log_level level, const char *line)
 {
     node_log_line(&node->log, LOG_FACILITY_NODE, level, line);
+}
+
+/* Who is told to stop before the import is through has not done what it was asked for. */
+static enum exit_code stopped_code(const struct node *node)
+{
+    return node->options->import && node->options->exit_when_synced ? EXIT_STOPPED : EXIT_DONE;
 }
 
 static enum exit_code code_of(enum engine_error error)
@@ -87,6 +104,8 @@ static enum exit_code code_of(enum engine_error error)
         return EXIT_CORRUPT;
     case ENGINE_MEMORY:
         return EXIT_MEMORY;
+    case ENGINE_STOPPED:
+        return EXIT_STOPPED;
     }
     return EXIT_CORRUPT;
 }
@@ -106,11 +125,9 @@ static void engine_tip(void *context, struct header_node *tip)
     struct node *node = context;
     struct net *net = atomic_load(&node->net);
 
-    if (tip)
-        node_log_tip(&node->log, tip);
-    if (net && tip)
+    node_log_tip(&node->log, tip);
+    if (net)
         net_notify_tip(net, tip);
-    reactor_post(node->reactor, &node->tip_message);
 }
 
 static void engine_invalid(void *context, const struct header_node *block, enum verdict verdict)
@@ -156,17 +173,18 @@ static void on_failed(struct reactor_message *message)
     end(node);
 }
 
-/* --exit-when-synced without an import. */
-static void on_tip(struct reactor_message *message)
+/* --exit-when-synced without an import. By a timer, since the engine's figures may be a moment
+ * older than what it tells of. */
+static void is_synced_yet(struct reactor_timer *timer)
 {
-    struct node *node = node_of(message, offsetof(struct node, tip_message));
+    struct node *node = node_of(timer, offsetof(struct node, synced_timer));
     struct engine_snapshot snapshot;
 
-    if (!node->options->exit_when_synced || node->options->import)
-        return;
     engine_snapshot(node->engine, &snapshot);
     if (snapshot.is_synced && snapshot.height == snapshot.header_height)
         end(node);
+    else
+        timer_set(node->reactor, timer, reactor_now_ms(node->reactor) + SYNCED_CHECK_MS);
 }
 
 static void print_import(struct node *node)
@@ -216,20 +234,82 @@ static void *import_main(void *argument)
     return NULL;
 }
 
-static void on_signal(void *context, int number)
+/* ---- what the service's thread calls ---- */
+
+static void on_stop(struct reactor_message *message)
+{
+    struct node *node = node_of(message, offsetof(struct node, stop_message));
+
+    print_line(node, ENGINE_LOG_INFO, "stopping");
+    if (node->code == EXIT_DONE)
+        node->code = stopped_code(node);
+    end(node);
+}
+
+static void service_stops(void *context)
 {
     struct node *node = context;
 
-    if (number == SIGHUP) {
-        log_reopen(node->log.log);
+    atomic_store(&node->is_stopping, true);
+    reactor_post(node->reactor, &node->stop_message);
+}
+
+/* Whatever is on the disk is good as it is. */
+static void service_kills(void *context)
+{
+    struct node *node = context;
+
+    pidfile_remove(&node->pidfile);
+    _exit(EXIT_STOPPED);
+}
+
+static void service_reopens(void *context)
+{
+    struct node *node = context;
+
+    log_reopen(node->log.log);
+}
+
+static void on_state(struct reactor_message *message)
+{
+    struct node *node = node_of(message, offsetof(struct node, state_message));
+
+    state_log(&node->log, node->engine, atomic_load(&node->net));
+}
+
+static void service_tells(void *context, bool is_running)
+{
+    struct node *node = context;
+
+    if (!is_running) {
+        print_line(node, ENGINE_LOG_INFO, "state: starting or stopping");
         return;
     }
-    if (atomic_exchange(&node->is_stopping, true))
-        _exit(EXIT_STOPPED); /* the second one: whatever is on the disk is good as it is */
-    print_line(node, ENGINE_LOG_INFO, "stopping");
-    if (node->options->import && node->options->exit_when_synced && node->code == EXIT_DONE)
-        node->code = EXIT_STOPPED;
-    end(node);
+    state_log_short(&node->log, node->engine);
+    reactor_post(node->reactor, &node->state_message);
+}
+
+static void on_beat(struct reactor_message *message)
+{
+    struct node *node = node_of(message, offsetof(struct node, beat_message));
+
+    atomic_fetch_add(&node->turns, 1);
+}
+
+static void service_looks(void *context, struct service_look *look)
+{
+    struct node *node = context;
+    struct engine_beats beats = engine_beats(node->engine);
+    struct engine_snapshot snapshot;
+
+    engine_snapshot(node->engine, &snapshot);
+    reactor_post(node->reactor, &node->beat_message);
+    look->beats[0] = atomic_load(&node->turns);
+    look->beats[1] = beats.ledger;
+    look->beats[2] = beats.disk;
+    snprintf(look->line, sizeof look->line, "%s: height %d of %d (%.1f %%)",
+             snapshot.is_synced ? "synced" : "syncing", snapshot.height, snapshot.header_height,
+             snapshot.header_height > 0 ? 100.0 * snapshot.height / snapshot.header_height : 100.0);
 }
 
 static void on_shutdown(void *context)
@@ -258,42 +338,9 @@ static void take_sample(void *context, struct progress_sample *sample)
                                        .memory_size = process_memory()};
 }
 
-static void block_signals(sigset_t *set)
+static uint32_t conn_max(const struct options *options)
 {
-    sigemptyset(set);
-    sigaddset(set, SIGINT);
-    sigaddset(set, SIGTERM);
-    sigaddset(set, SIGHUP); /* the log's files are opened anew */
-    pthread_sigmask(SIG_BLOCK, set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
-
-static void raise_descriptors(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
-static bool plan_memory(struct node *node)
-{
-    struct text text;
-    bool is_main = node->params.network == NETWORK_MAIN;
-
-    memory_plan(&node->memory, memory_total(), 0, is_main ? 1000000 : 200000,
-                (int32_t)node->options->horizon);
-    text_init(&text, 4096);
-    memory_print(&node->memory, &text);
-    fprintf(stderr, "memory, at the start (the coin index grows to %llu MB on mainnet):\n%s",
-            (unsigned long long)COINS_EXPECTED_MAIN * 22 / 1000000, text_cstr(&text));
-    text_clear(&text);
-    if (memory_sum(&node->memory) <= node->memory.total)
-        return true;
-    fprintf(stderr, "caesure: this machine (or its cgroup) has too little memory: see above\n");
-    return false;
+    return (uint32_t)(options->outgoing + options->incoming) + CONN_OTHER;
 }
 
 static enum exit_code open_engine(struct node *node)
@@ -315,33 +362,36 @@ static enum exit_code open_engine(struct node *node)
                                    .horizon = (int32_t)node->options->horizon,
                                    .in_flight_limit = node->memory.in_flight,
                                    .resident_limit = node->memory.resident,
+                                   .is_cancelled = &node->is_stopping,
                                    .uring_without = node->options->uring_without};
     char text[512];
 
     enum engine_error error = engine_open(&node->engine, &config, text, sizeof text);
+    if (error == ENGINE_STOPPED)
+        return stopped_code(node);
     if (error != ENGINE_OK)
         fprintf(stderr, "caesure: %s\n", text);
     return code_of(error);
 }
 
-static enum exit_code open_reactor(struct node *node, const sigset_t *signals)
+static enum exit_code open_reactor(struct node *node)
 {
-    struct reactor_options options = {
-        .without = node->options->uring_without,
-        .conn_max = (uint32_t)(node->options->outgoing + node->options->incoming) + 128,
-        .buffer_count = 256,
-        .buffer_size = 16384};
+    struct reactor_options options = {.without = node->options->uring_without,
+                                      .conn_max = conn_max(node->options),
+                                      .buffer_count = 256,
+                                      .buffer_size = 16384};
     char why[REACTOR_WHY_SIZE];
 
     if (reactor_new(&node->reactor, &options, why) < 0) {
         fprintf(stderr, "caesure: %s\n", why);
         return EXIT_URING;
     }
-    int error = reactor_on_signals(node->reactor, signals, on_signal, node);
-    if (error < 0) {
-        fprintf(stderr, "caesure: signals: %s\n", strerror(-error));
-        return EXIT_URING;
-    }
+    node->service = service_start(&(struct service_events){.stop = service_stops,
+                                                           .kill = service_kills,
+                                                           .reopen = service_reopens,
+                                                           .tell = service_tells,
+                                                           .look = service_looks,
+                                                           .context = node});
     return EXIT_DONE;
 }
 
@@ -394,8 +444,8 @@ static enum exit_code open_monitor(struct node *node)
 
     if (!node->options->monitor)
         return EXIT_DONE;
-    node->commands =
-        commands_new(node->engine, atomic_load(&node->net), node->log.log, on_shutdown, node);
+    node->commands = commands_new(node->engine, atomic_load(&node->net), node->log.log,
+                                  &node->log.warnings, on_shutdown, node);
     commands_fill(node->commands, &options);
     int error = monitor_open(&node->monitor, node->reactor, &options);
     if (error == 0)
@@ -435,14 +485,16 @@ static void run(struct node *node)
 {
     bool has_import = node->options->import != NULL;
 
-    if (has_import || isatty(STDERR_FILENO))
+    if (!node->options->is_daemon &&
+        (has_import || node->options->exit_when_synced || isatty(STDERR_FILENO)))
         atomic_store(&node->log.display, progress_start(node->reactor, stderr, take_sample, node));
     if (has_import) {
         int error = pthread_create(&node->import_thread, NULL, import_main, node);
         assert(error == 0);
         node->has_import_thread = true;
     }
-    engine_tip(node, NULL);
+    if (node->options->exit_when_synced && !has_import)
+        timer_set(node->reactor, &node->synced_timer, 0);
     int error = reactor_run(node->reactor);
     if (error < 0) {
         fprintf(stderr, "caesure: io_uring: %s\n", strerror(-error));
@@ -476,38 +528,101 @@ static void stop(struct node *node)
         commands_free(node->commands);
 }
 
+static enum exit_code enter_sandbox(struct node *node)
+{
+    int error = sandbox_enter(node->options, node->directory);
+
+    if (error == -ENOSYS || error == -EOPNOTSUPP)
+        print_line(node, ENGINE_LOG_INFO,
+                   "this kernel has no Landlock: all files of this user stay in reach");
+    else if (error < 0)
+        print_line(node, ENGINE_LOG_WARNING,
+                   "Landlock failed: all files of this user stay in reach");
+    return EXIT_DONE;
+}
+
+/* What comes before the first thread. */
+static enum exit_code prepare(struct node *node)
+{
+    const struct options *options = node->options;
+    char text[512];
+
+    enum engine_error refused = engine_make_directory(node->directory, text, sizeof text);
+    if (refused != ENGINE_OK) {
+        fprintf(stderr, "caesure: %s\n", text);
+        return code_of(refused);
+    }
+    crash_install(node->directory);
+    enum exit_code code = limits_check(options, node->directory, conn_max(options), &node->memory);
+    if (code != EXIT_DONE)
+        return code;
+    int error = pidfile_open(&node->pidfile, options->pidfile);
+    if (error < 0) {
+        fprintf(stderr, "caesure: --pidfile %s: %s\n", options->pidfile, strerror(-error));
+        return EXIT_DIRECTORY;
+    }
+    return enter_sandbox(node);
+}
+
+/* Nobody waits any more for how the start went. */
+static enum exit_code tell_ready(struct node *node)
+{
+    int error = pidfile_write(&node->pidfile);
+
+    if (error < 0) {
+        fprintf(stderr, "caesure: --pidfile %s: %s\n", node->pidfile.path, strerror(-error));
+        return EXIT_DIRECTORY;
+    }
+    service_ready(node->service);
+    daemon_ready(&node->daemon);
+    return EXIT_DONE;
+}
+
+/* The engine is open: whatever else fails, a short run closes what is open. */
+static void run_node(struct node *node)
+{
+    static enum exit_code (*const steps[])(struct node *) = {open_log, open_net, open_monitor,
+                                                             open_scrape, tell_ready};
+
+    for (size_t i = 0; node->code == EXIT_DONE && i < ARRAY_COUNT(steps); i++)
+        node->code = steps[i](node);
+    if (node->code != EXIT_DONE)
+        end(node);
+    run(node);
+    service_ending(node->service);
+    stop(node);
+}
+
 enum exit_code node_run(const struct options *options)
 {
-    struct node node = {.options = options};
-    sigset_t signals;
+    struct node node = {.options = options, .daemon = {-1, -1}, .pidfile = {.fd = -1}};
 
-    node.tip_message.run = on_tip;
+    int error = options->is_daemon ? daemon_begin(&node.daemon) : 0;
+    if (error < 0) {
+        fprintf(stderr, "caesure: --daemon: %s\n", strerror(-error));
+        return EXIT_MEMORY;
+    }
+    node.synced_timer.run = is_synced_yet;
     node.failed_message.run = on_failed;
     node.import_message.run = on_imported;
+    node.stop_message.run = on_stop;
+    node.beat_message.run = on_beat;
+    node.state_message.run = on_state;
     options_params(options, &node.params);
     node.directory = options_directory(options);
-    block_signals(&signals);
-    raise_descriptors();
+    service_block_signals();
     node_log_init(&node.log, options);
     log_event(node.log.log, LOG_FACILITY_NODE, LOG_LEVEL_INFO, "start",
               LOG_TEXT("version", caesure_version), LOG_TEXT("network", node.params.name),
               LOG_INTEGER("pid", getpid()));
-    node.code = plan_memory(&node) ? open_reactor(&node, &signals) : EXIT_MEMORY;
-    if (node.code == EXIT_DONE)
-        node.code = open_engine(&node);
-    if (node.code == EXIT_DONE) {
-        node.code = open_log(&node);
-        if (node.code == EXIT_DONE)
-            node.code = open_net(&node);
-        if (node.code == EXIT_DONE)
-            node.code = open_monitor(&node);
-        if (node.code == EXIT_DONE)
-            node.code = open_scrape(&node);
-        if (node.code != EXIT_DONE)
-            end(&node); /* what is open already is closed by a short run */
-        run(&node);
-        stop(&node);
-    }
+    static enum exit_code (*const steps[])(struct node *) = {prepare, open_reactor, open_engine};
+    for (size_t i = 0; node.code == EXIT_DONE && i < ARRAY_COUNT(steps); i++)
+        node.code = steps[i](&node);
+    if (node.engine)
+        run_node(&node);
+    pidfile_remove(&node.pidfile);
+    if (node.service)
+        service_stop(node.service);
     if (node.reactor)
         reactor_free(node.reactor);
     log_event(node.log.log, LOG_FACILITY_NODE, LOG_LEVEL_INFO, "stop",

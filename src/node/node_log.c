@@ -1,6 +1,7 @@
 #include "node/node_log.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@ _Static_assert((int)ENGINE_LOG_ERROR == LOG_LEVEL_ERROR &&
 void node_log_init(struct node_log *node_log, const struct options *options)
 {
     node_log->log = log_new(0);
+    warnings_init(&node_log->warnings);
     node_log->is_verbose = options->is_verbose;
     node_log->is_journal = log_is_journal(STDERR_FILENO, getenv("JOURNAL_STREAM"));
     for (int i = 0; i < LOG_FACILITY_COUNT && options->is_verbose; i++)
@@ -47,6 +49,7 @@ bool node_log_open(struct node_log *node_log, const struct options *options, con
 void node_log_close(struct node_log *node_log)
 {
     log_close(node_log->log);
+    warnings_clear(&node_log->warnings);
 }
 
 void node_log_line(struct node_log *node_log, enum log_facility facility,
@@ -56,6 +59,8 @@ void node_log_line(struct node_log *node_log, enum log_facility facility,
     char text[1100];
 
     log_text(node_log->log, facility, (enum log_level)level, line);
+    if (level <= ENGINE_LOG_WARNING)
+        warnings_add(&node_log->warnings, clock_wall_s(), line);
     if (level == ENGINE_LOG_DEBUG && !node_log->is_verbose)
         return;
     snprintf(text, sizeof text, "%s%s%s",

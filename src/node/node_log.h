@@ -4,6 +4,7 @@
 #ifndef NODE_NODE_LOG_H
 #define NODE_NODE_LOG_H
 #include "admin/progress.h"
+#include "admin/warnings.h"
 #include "base/log.h"
 #include "node/options.h"
 #include "pipeline/engine.h"
@@ -11,6 +12,7 @@
 struct node_log {
     struct log *log;
     _Atomic(struct progress_display *) display; /* lines on stderr go through it; NULL: none */
+    struct warnings warnings;
     bool is_verbose, is_journal;
 };
 

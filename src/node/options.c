@@ -87,8 +87,8 @@ static const struct option table[] = {
     {OPTION('u', "user", "USER:PASS", TEXT, user, "who may see the web page"), .later = "the web page"},
     {OPTION(0, "metrics", "ADDR:PORT", TEXT, metrics, "figures for Prometheus over HTTP; only a port: on 127.0.0.1")},
     {OPTION(0, "logfile", "PATH", TEXT, logfile, "log as text, too")},
-    {OPTION(0, "daemon", NULL, FLAG, is_daemon, "run detached"), .later = "the service"},
-    {OPTION(0, "pidfile", "PATH", TEXT, pidfile, "write the process id there"), .later = "the service"},
+    {OPTION(0, "daemon", NULL, FLAG, is_daemon, "run in the background, once everything is open")},
+    {OPTION(0, "pidfile", "PATH", TEXT, pidfile, "write the process id there")},
 };
 /* clang-format on */
 

@@ -11,12 +11,13 @@
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 
-#define PART_COINS  1000000
-#define PART_MAX    256
-#define COIN_SIZE   120 /* on the temporary files, all parts together, about */
-#define NICE        10
-#define WAIT_MS     100
-#define ELEMENT_MAX (64 + TXOUT_SCRIPT_MAX)
+#define PART_COINS     1000000
+#define PART_MAX       256
+#define COIN_SIZE      120 /* on the temporary files, all parts together, about */
+#define NICE           10
+#define WAIT_MS        100
+#define ELEMENT_MAX    (64 + TXOUT_SCRIPT_MAX)
+#define AUDIT_TEXT_MAX 1000
 
 struct audit {
     struct engine *engine;
@@ -90,12 +91,17 @@ static int add_image(struct audit *audit, const struct shard_image *image)
     return error;
 }
 
+static bool is_cancelled(const struct engine *engine)
+{
+    return atomic_load(&engine->is_cancelled) || atomic_load(&engine->is_stopping);
+}
+
 /* The next shard from the ledger thread; NULL with what is wrong. */
 static const char *wait_for_image(struct engine *engine)
 {
     struct audit_feed *feed = &engine->audit_feed;
 
-    while (!feed->is_full && !feed->is_broken && !atomic_load(&engine->is_cancelled)) {
+    while (!feed->is_full && !feed->is_broken && !is_cancelled(engine)) {
         struct timespec until;
 
         clock_gettime(CLOCK_REALTIME, &until);
@@ -127,9 +133,17 @@ static const char *list_shards(struct audit *audit)
         feed->is_full = false;
         waiter_wake(&engine->pipeline.ledger_waiter, 1);
     }
-    feed->is_over = true;
     pthread_mutex_unlock(&feed->mutex);
     return wrong;
+}
+
+/* The root may move again. */
+static void end_feed(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->audit_feed.mutex);
+    engine->audit_feed.is_over = true;
+    pthread_mutex_unlock(&engine->audit_feed.mutex);
+    waiter_wake(&engine->pipeline.ledger_waiter, 1);
 }
 
 static const char *list_all(struct audit *audit)
@@ -224,7 +238,7 @@ static const char *read_part(struct reader *r, const uint64_t *place, size_t cou
         const struct block_entry *entry = block_table_find(r->audit->engine->table, *place / 2);
         const uint64_t *before = place;
 
-        if (atomic_load(&r->audit->engine->is_cancelled))
+        if (is_cancelled(r->audit->engine))
             return "cancelled";
         wrong = entry ? read_block_coins(r, entry, &place, end) : NULL;
         if (!wrong && place == before)
@@ -341,7 +355,7 @@ static const char *hash_all(struct audit *audit, uint8_t serialized[32])
 
     sha256_init(&sha);
     for (uint32_t part = 0; part < audit->elements.count; part++) {
-        if (atomic_load(&audit->engine->is_cancelled))
+        if (is_cancelled(audit->engine))
             return "cancelled";
         if (hash_part(audit, part, &sha) < 0)
             return "a temporary file cannot be read";
@@ -371,7 +385,10 @@ static void put_result(struct audit *audit, struct text *text, const uint8_t ser
         return;
     bool is_right = memcmp(known->hash_serialized_3, serialized, 32) == 0;
     text_printf(text, "known %s\n", is_right ? "matches" : "DIFFERS");
-    if (!is_right)
+    if (is_right)
+        engine_log(engine, ENGINE_LOG_INFO, "the coin set at height %d is the known one",
+                   audit->height);
+    else
         engine_log(engine, ENGINE_LOG_ERROR,
                    "the coin set at height %d is not the one that is known to be right: "
                    "move ledger/ away to have it rebuilt, and test the memory",
@@ -397,13 +414,9 @@ static void work_audit(struct engine *engine, struct command *command)
     const char *wrong = check_space(audit, audit->coin_count);
 
     audit->coin_count = 0;
-    if (wrong) {
-        pthread_mutex_lock(&engine->audit_feed.mutex);
-        engine->audit_feed.is_over = true;
-        pthread_mutex_unlock(&engine->audit_feed.mutex);
-    } else {
+    if (!wrong)
         wrong = list_all(audit);
-    }
+    end_feed(engine);
     if (!wrong) {
         read_all(audit);
         wrong = audit->wrong;
@@ -431,11 +444,41 @@ static void begin_feed(struct audit_feed *feed)
     pthread_mutex_unlock(&feed->mutex);
 }
 
-/* blocks.bin is read from other descriptors: a verified block's append has been written. */
+/* Of the root, fed by shards, or of the tip, listed here and now. blocks.bin is read from other
+ * descriptors: a verified block's append has been written. */
+static struct audit *audit_new(struct engine *engine, bool is_fed, uint64_t part_count)
+{
+    struct audit *audit = xcalloc(1, sizeof *audit);
+    const struct header_node *node = is_fed ? world_node(ledger_root(engine->ledger)) : engine->tip;
+
+    atomic_store(&engine->is_cancelled, false);
+    audit->engine = engine;
+    audit->is_fed = is_fed;
+    audit->coin_count = ledger_stats(engine->ledger).root_coins;
+    audit->blocks_end = engine->blocks_end;
+    audit->height = node->height;
+    audit->hash = node->hash;
+    pthread_mutex_init(&audit->mutex, NULL);
+    muhash_init(&audit->set);
+    spill_init(&audit->places, engine->jobs_disk, "places", (uint32_t)part_count);
+    spill_init(&audit->elements, engine->jobs_disk, "coins", (uint32_t)part_count);
+    if (is_fed)
+        begin_feed(&engine->audit_feed);
+    else
+        world_visit_coins(engine->ledger, node_work(engine, node)->world, list_coin, audit);
+    return audit;
+}
+
+static uint64_t part_count_of(const struct engine *engine)
+{
+    uint64_t count = ledger_stats(engine->ledger).root_coins / part_coins(engine) + 1;
+
+    return count < PART_MAX ? count : PART_MAX;
+}
+
 void run_audit(struct engine *engine, struct command *command)
 {
-    uint64_t coin_count = ledger_stats(engine->ledger).root_coins;
-    uint64_t part_count = coin_count / part_coins(engine) + 1;
+    uint64_t part_count = part_count_of(engine);
 
     if (command->argument && strcmp(command->argument, "cancel") == 0) {
         atomic_store(&engine->is_cancelled, true);
@@ -446,28 +489,43 @@ void run_audit(struct engine *engine, struct command *command)
         text_printf(&command->text, "error: an audit is under way\n");
         return;
     }
-    struct audit *audit = xcalloc(1, sizeof *audit);
-
-    atomic_store(&engine->is_cancelled, false);
-    part_count = part_count < PART_MAX ? part_count : PART_MAX;
-    audit->engine = engine;
-    audit->is_fed = part_count > 1;
-    audit->coin_count = coin_count;
-    audit->blocks_end = engine->blocks_end;
-    pthread_mutex_init(&audit->mutex, NULL);
-    muhash_init(&audit->set);
-    spill_init(&audit->places, engine->jobs_disk, "places", (uint32_t)part_count);
-    spill_init(&audit->elements, engine->jobs_disk, "coins", (uint32_t)part_count);
-    const struct header_node *node =
-        audit->is_fed ? world_node(ledger_root(engine->ledger)) : engine->tip;
-    audit->height = node->height;
-    audit->hash = node->hash;
-    if (audit->is_fed)
-        begin_feed(&engine->audit_feed);
-    else
-        world_visit_coins(engine->ledger, node_work(engine, node)->world, list_coin, audit);
-    command->u.state = audit;
+    command->u.state = audit_new(engine, part_count > 1, part_count);
     command->work = work_audit;
+}
+
+static void compared(struct command *command)
+{
+    const char *text = text_cstr(&command->text);
+
+    if (strncmp(text, "error: ", 7) == 0)
+        engine_log(command->context, ENGINE_LOG_WARNING,
+                   "the coin set is not compared with the known one: %.*s",
+                   (int)strcspn(text + 7, "\n"), text + 7);
+    text_clear(&command->text);
+    free(command);
+}
+
+void audit_folded(struct engine *engine, const struct header_node *node)
+{
+    if (!params_find_audit(engine->params, &node->hash) || atomic_load(&engine->is_stopping))
+        return;
+    if (atomic_exchange(&engine->is_auditing, true)) {
+        engine_log(engine, ENGINE_LOG_WARNING,
+                   "the coin set at height %d is not compared with the known one: an audit is "
+                   "under way",
+                   node->height);
+        return;
+    }
+    struct command *command = xcalloc(1, sizeof *command);
+
+    text_init(&command->text, AUDIT_TEXT_MAX);
+    command->work = work_audit;
+    command->done = compared;
+    command->context = engine;
+    command->u.state = audit_new(engine, true, part_count_of(engine));
+    engine_log(engine, ENGINE_LOG_INFO, "comparing the coin set at height %d with the known one",
+               node->height);
+    start_job(engine, command);
 }
 
 void audit_step(struct engine *engine)
@@ -485,6 +543,18 @@ void audit_step(struct engine *engine)
     if (feed->is_over || feed->shard == SHARD_COUNT)
         feed->is_pinned = false;
     pthread_mutex_unlock(&feed->mutex);
+}
+
+bool audit_has_work(struct engine *engine)
+{
+    struct audit_feed *feed = &engine->audit_feed;
+
+    if (!feed->is_pinned)
+        return false;
+    pthread_mutex_lock(&feed->mutex);
+    bool has_work = !feed->is_full || feed->is_over;
+    pthread_mutex_unlock(&feed->mutex);
+    return has_work;
 }
 
 void audit_break(struct engine *engine)

@@ -26,8 +26,12 @@ struct audit_feed {
 
 /* The run of the audit command; "cancel" ends the one at work. */
 void run_audit(struct engine *engine, struct command *command);
+/* The root is now node's: where its coin set is known, an audit compares it as a job. */
+void audit_folded(struct engine *engine, const struct header_node *node);
 /* Ledger thread, between blocks. */
 void audit_step(struct engine *engine);
+/* The jobs thread has taken a shard, or wants no more. */
+bool audit_has_work(struct engine *engine);
 /* The root has stepped back. */
 void audit_break(struct engine *engine);
 #endif

@@ -15,7 +15,8 @@ struct disk_thread {
     struct message synced_message;
     _Atomic bool is_synced_posted; /* it is in the ledger thread's ring: not twice */
     struct disk_task stop_task;
-    uint64_t given_end; /* of the appends the writer has; the disk thread's */
+    _Atomic uint64_t turns; /* the disk thread writes */
+    uint64_t given_end;     /* of the appends the writer has; the disk thread's */
     struct sync_wait last_sync;
     bool is_stopping, is_last_synced;
     _Atomic bool is_dead; /* its ring failed: nothing given to it comes back */
@@ -198,16 +199,35 @@ static void write_records(struct disk_thread *thread)
     }
 }
 
+/* What was not CPU time was waiting, as the thread does nothing between. */
+static void account_disk(struct pipeline *pipeline, uint64_t *since_ns, uint64_t *since_us)
+{
+    uint64_t cpu_ns = thread_cpu_ns(), now_us = clock_monotonic_us();
+    uint64_t busy_ns = cpu_ns - *since_ns, wall_ns = (now_us - *since_us) * 1000;
+
+    atomic_fetch_add_explicit(&pipeline->stats.disk.busy_ns, busy_ns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&pipeline->stats.disk_wait_us,
+                              wall_ns > busy_ns ? (wall_ns - busy_ns) / 1000 : 0,
+                              memory_order_relaxed);
+    *since_ns = cpu_ns;
+    *since_us = now_us;
+}
+
 static void *disk_main(void *argument)
 {
     struct disk_thread *thread = argument;
     struct pipeline *pipeline = thread->setup.pipeline;
 
+    uint64_t since_ns = thread_cpu_ns(), since_us = clock_monotonic_us();
+
     pthread_setname_np(pthread_self(), "disk");
     for (;;) {
         struct disk_task *task;
-        while ((task = mpmc_pop(&pipeline->disk_ring)))
+        atomic_fetch_add_explicit(&thread->turns, 1, memory_order_relaxed);
+        while ((task = mpmc_pop(&pipeline->disk_ring))) {
             start_task(thread, task);
+            atomic_fetch_add_explicit(&pipeline->stats.disk.jobs, 1, memory_order_relaxed);
+        }
         write_records(thread);
         if (thread->is_stopping && !thread->last_sync.done) {
             thread->last_sync.done = last_synced;
@@ -219,6 +239,7 @@ static void *disk_main(void *argument)
             disk_pending(pipeline->disk) == 0)
             return NULL;
         int done = disk_run(pipeline->disk, wait_ms);
+        account_disk(pipeline, &since_ns, &since_us);
         if (done < 0) {
             on_error(thread, done, "io_uring");
             thread->last_error = done;
@@ -298,6 +319,12 @@ void disk_thread_record(struct disk_thread *thread, const struct metadata_record
     thread->records_end = &item->next;
     pthread_mutex_unlock(&thread->mutex);
     disk_wake(thread->setup.pipeline->disk);
+}
+
+uint64_t disk_thread_beat(struct disk_thread *thread)
+{
+    disk_wake(thread->setup.pipeline->disk);
+    return atomic_load_explicit(&thread->turns, memory_order_relaxed);
 }
 
 int disk_thread_stop(struct disk_thread *thread)

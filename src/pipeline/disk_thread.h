@@ -34,6 +34,9 @@ void disk_thread_record(struct disk_thread *thread, const struct metadata_record
  * is again the caller's. */
 int disk_thread_stop(struct disk_thread *thread);
 
+/* Counts the loop's turns, and makes it take one. Any thread. */
+uint64_t disk_thread_beat(struct disk_thread *thread);
+
 struct disk_thread_stats {
     struct writer_stats writer;
     struct prevouts_stats prevouts;

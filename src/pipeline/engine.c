@@ -52,6 +52,7 @@ static void publish(struct engine *engine)
         .resident_size = engine->residents.size + engine->limbo.size,
         .ledger = ledger_stats(engine->ledger),
         .root_height = world_node(ledger_root(engine->ledger))->height,
+        .whole = engine->target,
     };
 
     pthread_mutex_lock(&engine->snapshot_mutex);
@@ -85,8 +86,14 @@ static void push_job_command(struct engine *engine, struct command *command)
 {
     bool is_pushed = mpmc_push(&engine->jobs_ring, command);
 
-    assert(is_pushed); /* as large as the ring commands came through */
+    assert(is_pushed); /* all that were posted fit, and the engine's own */
     waiter_wake(&engine->jobs_waiter, 1);
+}
+
+void start_job(struct engine *engine, struct command *command)
+{
+    atomic_fetch_add(&engine->command_count, 1);
+    push_job_command(engine, command);
 }
 
 static void run_command(struct engine *engine, struct command *command)
@@ -184,27 +191,27 @@ static bool drain(struct engine *engine)
     return had_any;
 }
 
-static uint64_t cpu_ns(void)
+/* What other threads have done without a message: looked at once more before sleeping, like the
+ * ring, or a wake that came before is lost. */
+static bool has_work(struct engine *engine)
 {
-    struct timespec ts;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+    return !engine->is_failed && (save_has_work(engine) || audit_has_work(engine));
 }
 
 static void *ledger_main(void *argument)
 {
     struct engine *engine = argument;
     struct waiter *waiter = &engine->pipeline.ledger_waiter;
-    uint64_t since = cpu_ns();
+    uint64_t since = thread_cpu_ns();
 
     pthread_setname_np(pthread_self(), "ledger");
     push_children(engine, engine->tip);
     for (;;) {
+        atomic_fetch_add_explicit(&engine->turns, 1, memory_order_relaxed);
         advance(engine);
         answer_idle(engine);
         publish(engine);
-        uint64_t now = cpu_ns();
+        uint64_t now = thread_cpu_ns();
         atomic_fetch_add_explicit(&engine->pipeline.stats.ledger.busy_ns, now - since,
                                   memory_order_relaxed);
         since = now;
@@ -214,10 +221,10 @@ static void *ledger_main(void *argument)
         if (drain(engine))
             continue;
         uint32_t prepared = waiter_prepare(waiter);
-        if (drain(engine) || atomic_load(&engine->is_stopping))
+        if (drain(engine) || has_work(engine) || atomic_load(&engine->is_stopping))
             waiter_cancel(waiter);
         else
-            waiter_wait(waiter, prepared, TICK_US);
+            wait_and_count(waiter, prepared, TICK_US, &engine->pipeline.stats.ledger_wait_us);
     }
 }
 
@@ -383,6 +390,14 @@ int64_t engine_now(struct engine *engine)
     int64_t mocktime = atomic_load(&engine->mocktime);
 
     return mocktime ? mocktime : clock_wall_s();
+}
+
+struct engine_beats engine_beats(struct engine *engine)
+{
+    return (struct engine_beats){
+        .ledger = atomic_load_explicit(&engine->turns, memory_order_relaxed),
+        .disk = disk_thread_beat(engine->disk_thread),
+    };
 }
 
 struct pipeline *engine_pipeline(struct engine *engine)

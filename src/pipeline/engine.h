@@ -22,6 +22,7 @@ enum engine_error {
     ENGINE_DISK,      /* a read, write or sync failed */
     ENGINE_CORRUPT,   /* what is stored contradicts itself and could not be put right */
     ENGINE_MEMORY,    /* too little memory */
+    ENGINE_STOPPED,   /* opening was given up because is_cancelled was set */
 };
 
 enum engine_log_level { ENGINE_LOG_ERROR, ENGINE_LOG_WARNING, ENGINE_LOG_INFO, ENGINE_LOG_DEBUG };
@@ -55,8 +56,13 @@ struct engine_config {
     int (*open_disk)(void *context, struct disk **disk, unsigned depth);
     void *open_disk_context;
     bool has_lock; /* the directory is locked by the caller (tests on a simulated disk) */
+    const _Atomic bool *is_cancelled; /* asked while opening, which takes long; NULL: never */
 };
 
+/* Makes the directory if it is missing; engine_open does so too. On failure text has one line with
+ * the reason and the remedy. */
+MUST_CHECK enum engine_error engine_make_directory(const char *directory, char *text,
+                                                   size_t text_size);
 /* Starts from what the directory holds: metadata, the end of blocks.bin, the last checkpoint; then
  * the threads. On failure text has one line with the reason and the remedy. */
 MUST_CHECK enum engine_error engine_open(struct engine **engine, const struct engine_config *config,
@@ -67,6 +73,13 @@ void engine_stop(struct engine *engine);
 /* Stops all threads and saves the ledger: everything stored is durable after ENGINE_OK. Frees the
  * engine. */
 enum engine_error engine_close(struct engine *engine, char *text, size_t text_size);
+
+/* Counters that grow while the ledger's and the disk thread's loops go round, which they do at
+ * least once a second when asked for. Not after engine_stop. */
+struct engine_beats {
+    uint64_t ledger, disk;
+};
+struct engine_beats engine_beats(struct engine *engine);
 
 struct pipeline *engine_pipeline(struct engine *engine);
 const struct params *engine_params(const struct engine *engine);
@@ -83,6 +96,9 @@ struct engine_snapshot {
     size_t credit_used, resident_size;
     struct ledger_stats ledger;
     int32_t root_height;
+    /* The best of the blocks that are stored with all before them: behind the tip when a block
+     * before that turned out damaged. */
+    struct header_node *whole;
 };
 void engine_snapshot(struct engine *engine, struct engine_snapshot *snapshot);
 void engine_disk_stats(struct engine *engine, struct writer_stats *writer,

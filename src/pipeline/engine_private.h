@@ -11,6 +11,7 @@
 #include "pipeline/engine.h"
 
 #define SHARD_COUNT 512
+#define CONNECT_MAX 64 /* blocks that are connected at once */
 
 /* A block whose bytes stay in memory after its job, for the prevouts of later blocks. */
 struct resident {
@@ -60,6 +61,7 @@ struct engine {
     struct disk_file *sync_blocks;
 
     pthread_t thread;
+    _Atomic uint64_t turns; /* of the ledger thread's loop, which writes */
     bool has_threads, has_pipeline;
     _Atomic bool is_stopping;
     bool is_failed; /* no more writing: an error was reported */
@@ -107,6 +109,8 @@ struct engine {
 
     struct resident_list residents, limbo;
 
+    struct block_job *collected[CONNECT_MAX]; /* to be connected, parents before children */
+    size_t collected_count;
     struct header_node **ready; /* stored blocks whose parent has a world, and that have none */
     size_t ready_count, ready_capacity;
 
@@ -151,8 +155,13 @@ void reap_job(struct engine *engine, struct block_job *job);
 void lose_block(struct engine *engine, struct header_node *node);
 
 /* connect.c */
-/* The job's parent has a world: makes the job's. False: no slot is free, the job waits. */
+/* The job's parent has a world: makes the job's, which connect_collected fills. False: no slot is
+ * free, the job waits. */
 bool connect_job(struct engine *engine, struct block_job *job);
+void connect_collected(struct engine *engine);
+/* ledger_config's: on the workers, too. */
+void run_parts(void *context, void (*run)(void *arg, uint32_t part), void *arg, uint32_t count,
+               uint64_t event_count);
 void residents_evict(struct engine *engine, size_t limit);
 
 /* apply.c */
@@ -195,6 +204,8 @@ MUST_CHECK int read_bytes(struct engine *engine, uint64_t pos, void *out, size_t
 
 /* engine.c */
 void start_threads(struct engine *engine);
+/* A command of the engine's own, without a run, for the jobs thread. */
+void start_job(struct engine *engine, struct command *command);
 /* Ends a command that was posted: for those whose run set is_pending. */
 void finish_command(struct engine *engine, struct command *command);
 
@@ -204,6 +215,8 @@ void save_folded(struct engine *engine, struct header_node *node, uint64_t *word
                  uint64_t fold_us);
 /* Does what is due; between folds. */
 void save_step(struct engine *engine);
+/* The checkpoint thread has done something that save_step goes on from. */
+bool save_has_work(struct engine *engine);
 /* The root has stepped back. */
 void save_abandon(struct engine *engine);
 void save_refuse_commands(struct engine *engine);
@@ -219,11 +232,14 @@ void put_saving(struct engine *engine, struct text *text);
  * -errno. */
 MUST_CHECK int recover_ledger(struct engine *engine, struct header_node *goal,
                               const struct header_node *limit);
-/* A stored block as the ledger takes it, all of it in the arena: 0, -EBADMSG (it is damaged) or
- * -errno. */
+/* A stored block as the ledger takes it, all of it in the arena but events, which the caller
+ * clears: 0, -EBADMSG (it is damaged) or -errno. */
 MUST_CHECK int read_ledger_block(struct engine *engine, const struct header_node *node,
-                                 struct arena *arena, struct block *block, struct ledger_block *lb);
+                                 struct arena *arena, struct block *block,
+                                 struct block_events *events, struct ledger_block *lb);
 
 /* start.c */
+/* Whether opening is to be given up. */
+bool is_start_cancelled(const struct engine *engine);
 struct ledger *new_ledger(struct engine *engine, struct header_node *root);
 #endif

@@ -177,8 +177,7 @@ static int check_bip30(struct judge *judge, enum verdict *verdict)
 {
     const struct params *params = judge->engine->params;
 
-    if (block_is_bip30_repeat(&judge->node->hash, judge->node->height) ||
-        !block_enforces_bip30(params, judge->node))
+    if (block_is_bip30_repeat(params, judge->node) || !block_enforces_bip30(params, judge->node))
         return 0;
     for (uint32_t t = 0; t < judge->block.tx_count; t++)
         for (uint32_t o = 0; o < judge->block.txs[t].output_count; o++) {

@@ -9,7 +9,7 @@
 #define PROGRESS_US 5000000
 
 int read_ledger_block(struct engine *engine, const struct header_node *node, struct arena *arena,
-                      struct block *block, struct ledger_block *lb)
+                      struct block *block, struct block_events *events, struct ledger_block *lb)
 {
     struct block_facts facts;
     uint8_t *raw = arena_alloc(arena, node->size);
@@ -24,18 +24,13 @@ int read_ledger_block(struct engine *engine, const struct header_node *node, str
         block_check(engine->params, block, arena, &facts) != VALID)
         return -EBADMSG;
 
-    struct coin_hash *inputs = arena_array(arena, block->input_count, sizeof *inputs);
-    struct coin_hash *outputs = arena_array(arena, block->output_count, sizeof *outputs);
-    uint32_t *checks = arena_array(arena, block->output_count, sizeof *checks);
-    coin_hash_block(&engine->key, block, inputs, outputs, checks);
-    *lb = (struct ledger_block){.block = block,
-                                .pos = node->pos,
-                                .inputs = inputs,
-                                .outputs = outputs,
-                                .checks = checks,
-                                .bip30 = block_is_bip30_repeat(&node->hash, node->height)
-                                             ? BIP30_OVERWRITE
-                                             : BIP30_ENFORCED};
+    if (!block_events_make(&engine->key, block, arena, events))
+        return -ENOMEM;
+    *lb = (struct ledger_block){
+        .block = block,
+        .pos = node->pos,
+        .events = events,
+        .bip30 = block_is_bip30_repeat(engine->params, node) ? BIP30_OVERWRITE : BIP30_ENFORCED};
     return 0;
 }
 
@@ -56,10 +51,11 @@ static int replay_block(struct engine *engine, struct header_node *node)
 {
     struct arena arena;
     struct block block;
+    struct block_events events = {0};
     struct ledger_block lb;
 
     arena_init(&arena, SIZE_MAX);
-    int error = read_ledger_block(engine, node, &arena, &block, &lb);
+    int error = read_ledger_block(engine, node, &arena, &block, &events, &lb);
     if (error == 0) {
         uint32_t count = block.input_count - block.txs[0].input_count;
         uint64_t *words = xmalloc((count + 1) * sizeof *words);
@@ -70,6 +66,7 @@ static int replay_block(struct engine *engine, struct header_node *node)
         else
             free(words);
     }
+    block_events_clear(&events);
     arena_clear(&arena);
     return error;
 }
@@ -85,7 +82,8 @@ static int replay(struct engine *engine, struct header_node *goal)
     if (!header_is_ancestor(top, goal))
         goal = top;
     for (int32_t height = root->height + 1; error == 0 && height <= goal->height; height++) {
-        error = replay_block(engine, header_ancestor(goal, height));
+        error = is_start_cancelled(engine) ? -ECANCELED
+                                           : replay_block(engine, header_ancestor(goal, height));
         if (error == -EBADMSG && height > top->height)
             break;
         if (clock_monotonic_us() - shown_us >= PROGRESS_US) {

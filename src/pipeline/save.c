@@ -27,6 +27,7 @@ void save_folded(struct engine *engine, struct header_node *node, uint64_t *word
 {
     engine->saving.replay_us += replay_us(engine, node, fold_us);
     checkpointer_undo(engine->saving.checkpointer, node->height, &node->hash, words, count);
+    audit_folded(engine, node);
 }
 
 static void answer_commands(struct engine *engine, const char *error)
@@ -133,6 +134,15 @@ void save_step(struct engine *engine)
         answer_commands(engine, NULL);
     if (has_shards(engine) && !copy_next(engine, false))
         return; /* the checkpoint thread wakes this one */
+}
+
+bool save_has_work(struct engine *engine)
+{
+    struct checkpointer *checkpointer = engine->saving.checkpointer;
+    struct checkpointer_status status = checkpointer_status(checkpointer);
+
+    return status.error || status.written_count > engine->saving.seen_count ||
+           (has_shards(engine) && checkpointer_image(checkpointer, false));
 }
 
 /* The shards copied so far stand at blocks that the root has left. */

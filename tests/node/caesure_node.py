@@ -51,8 +51,8 @@ class CaesureNode:
         os.makedirs(folder, exist_ok=True)
         self.folder, self.port = folder, free_port()
         self.path = os.path.join(folder, "monitor")
-        self.command = [CAESURE, "--chain", "regtest", "-b", folder, "--monitor", self.path, "--assumevalid", "0", "-o",
-                        "0", "-s", f"127.0.0.1:{self.port}", *map(str, options)]
+        self.command = [CAESURE, "--chain", "regtest", "-b", folder, "--monitor", self.path, "--assumevalid", "0",
+                        "-s", f"127.0.0.1:{self.port}", *(() if "-o" in options else ("-o", "0")), *map(str, options)]
 
     def __enter__(self):
         self.log = open(os.path.join(self.folder, "log"), "a+", encoding="utf-8")
@@ -108,6 +108,15 @@ class CaesureNode:
 
     def tip(self):
         return self.values("tip")["hash"]
+
+    def check_memory(self, used_mb, limit_mb, what):
+        """Not with a sanitizer, which has its own."""
+        with open(f"/proc/{self.process.pid}/maps", encoding="ascii") as f:
+            check("san.so" in f.read() or used_mb <= limit_mb, f"{used_mb:.1f} MB for {what}")
+
+    def memory_mb(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmRSS")) / 1024
 
     def peers(self):
         return [dict(pair.split("=", 1) for pair in line.split(" ") if "=" in pair) for line in self.ask("peers")]

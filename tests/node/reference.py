@@ -50,25 +50,31 @@ class ReferenceNode:
         if self.blocks:
             os.makedirs(os.path.join(self.datadir, "regtest", "blocks"))
             shutil.copy(self.blocks, os.path.join(self.datadir, "regtest", "blocks", "blk00000.dat"))
-            self.options += ("-reindex", "-blocksxor=0")
+            self.options += ("-blocksxor=0",)
+        self.start(*(["-reindex"] if self.blocks else []))
+        return self
+
+    def start(self, *once):
         command = [self.binary, "-regtest", "-dnsseed=0", "-fixedseeds=0", "-connect=0", "-listen=0",
                    "-rpcbind=127.0.0.1", "-rpcallowip=127.0.0.1", f"-rpcport={self.port}",
-                   f"-datadir={self.datadir}", "-printtoconsole=0", "-assumevalid=0", *self.options]
+                   f"-datadir={self.datadir}", "-printtoconsole=0", "-assumevalid=0", *self.options, *once]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         try:
             self.wait_for(self.is_up, "the reference node to start")
         except BaseException:
             self.__exit__(None, None, None)
             raise
-        return self
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
     def __exit__(self, *_):
         self.process.terminate()
         try:
             self.process.wait(60)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
         shutil.rmtree(self.datadir, ignore_errors=True)
 
     def is_up(self):

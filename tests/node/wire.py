@@ -39,6 +39,16 @@ def header(prev, merkle_root=bytes(32), when=None, bits=0x207FFFFF, version=0x20
         nonce += 1
 
 
+def make_block(prev, height, when, value=0, padding=0):
+    """Only a coinbase: with a value of its own choice, and an output that makes it larger."""
+    number = height.to_bytes(height.bit_length() // 8 + 1, "little")
+    script = bytes([len(number)]) + number
+    burnt = b"\x6a" + bytes(padding)
+    tx = (struct.pack("<I", 1) + b"\1" + bytes(32) + b"\xff" * 4 + compact(len(script)) + script + b"\xff" * 4
+          + b"\1" + struct.pack("<q", value) + compact(len(burnt)) + burnt + bytes(4))
+    return header(prev, sha256d(tx), when) + b"\1" + tx
+
+
 class Closed(Exception):
     pass
 

@@ -580,6 +580,13 @@ START_TEST(bip30_holds_unless_the_known_bip34_block_is_before)
 }
 END_TEST
 
+static bool is_repeat(const struct params *params, const struct block_hash *hash, int32_t height)
+{
+    struct header_node node = {.hash = *hash, .height = height};
+
+    return block_is_bip30_repeat(params, &node);
+}
+
 START_TEST(two_blocks_repeat_a_coinbase)
 {
     struct block_hash first =
@@ -589,12 +596,14 @@ START_TEST(two_blocks_repeat_a_coinbase)
     struct params params;
     struct header_node parent = {.height = 91841}, node = {.hash = first, .height = 91842};
 
-    ck_assert(block_is_bip30_repeat(&first, 91842));
-    ck_assert(block_is_bip30_repeat(&second, 91880));
-    ck_assert(!block_is_bip30_repeat(&first, 91880));
-    ck_assert(!block_is_bip30_repeat(&second, 91842));
-    ck_assert(!block_is_bip30_repeat(&first, 91812));
+    params_init(&params, NETWORK_TEST);
+    ck_assert(!is_repeat(&params, &first, 91842));
     params_init(&params, NETWORK_MAIN);
+    ck_assert(is_repeat(&params, &first, 91842));
+    ck_assert(is_repeat(&params, &second, 91880));
+    ck_assert(!is_repeat(&params, &first, 91880));
+    ck_assert(!is_repeat(&params, &second, 91842));
+    ck_assert(!is_repeat(&params, &first, 91812));
     parent.skip = &parent;
     node.prev = &parent;
     ck_assert(!block_enforces_bip30(&params, &node));

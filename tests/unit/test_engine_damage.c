@@ -1,6 +1,7 @@
-/* test_engine_damage.c - damaged files: those to import, metadata.bin, blocks.bin, and the ledger
- * lost besides. Never a wrong tip or coin; a clear line; the next start works; with the blocks
- * given again all is as it was. */
+/* test_engine_damage.c - damaged files: those to import, metadata.bin, blocks.bin, what is in
+ * ledger/, and the ledger lost besides. Never a wrong tip or coin; a clear line; the next start
+ * works; with the blocks given again all is as it was. In turn the bytes of a file are damaged:
+ * some of them, with CAESURE_NIGHT all, of long files every 7th. */
 #include "base/random.h"
 #include "block_maker.h"
 #include "generated_chain.h"
@@ -19,6 +20,14 @@ static struct generated chain;
 static char *wanted;       /* audit's answer */
 static struct buffer file; /* the chain as a bootstrap.dat */
 static size_t ends[GENERATED_MAX];
+
+/* How far apart the damaged bytes of a file are, when there are to be about count by day. */
+static uint64_t stride(uint64_t size, uint64_t count)
+{
+    if (getenv("CAESURE_NIGHT"))
+        return size > 20000 ? 7 : 1;
+    return size / count + 1;
+}
 
 static void keep_log(void *context, enum engine_log_level level, const char *line)
 {
@@ -257,32 +266,34 @@ START_TEST(damaged_metadata)
 {
     struct damage_rig damage;
     struct prng prng;
+    bool is_night = getenv("CAESURE_NIGHT") != NULL;
+    int flips = is_night ? HEIGHT * 144 : 150;
 
     prepare();
     prng_init(&prng, 21);
     damage_init(&damage);
     give_again(&damage.rig);
-    for (int i = 0; i < 150 + 3; i++) {
+    for (int i = 0; i < flips + 3; i++) {
         char where[64];
 
         stop(&damage);
         struct bytes now = simdisk_get(damage.sim, "metadata.bin");
         ck_assert_uint_gt(now.size, 100 * 144);
         snprintf(where, sizeof where, "metadata %d of %zu bytes", i, now.size);
-        if (i < 150) /* each byte of a record, of some record */
-            ck_assert(simdisk_flip(damage.sim, "metadata.bin",
-                                   prng_below(&prng, now.size / 144) * 144 + (uint64_t)i % 144,
+        if (i < flips) { /* each byte of a record, of some record */
+            uint64_t at = prng_below(&prng, now.size / 144) * 144 + (uint64_t)i % 144;
+            ck_assert(simdisk_flip(damage.sim, "metadata.bin", is_night ? (uint64_t)i : at,
                                    (uint8_t)(1u << prng_below(&prng, 8))));
-        else if (i < 152)
+        } else if (i < flips + 2)
             simdisk_put(damage.sim, "metadata.bin",
-                        bytes_sub(now, 0, i == 150 ? 0 : now.size / 2 + 7));
+                        bytes_sub(now, 0, i == flips ? 0 : now.size / 2 + 7));
         else
             simdisk_put(damage.sim, "metadata.bin",
                         file.size > now.size ? bytes_sub(buffer_bytes(&file), 0, now.size)
                                              : buffer_bytes(&file));
         free((void *)now.data);
         start(&damage);
-        if (i >= 150) /* a damaged record may be one that counted no more */
+        if (i >= flips) /* a damaged record may be one that counted no more */
             ck_assert_msg(strstr(damage.log, ", 0 scanned") == NULL, "%s: %s", where, damage.log);
         expect_wanted(&damage.rig, where);
     }
@@ -290,66 +301,157 @@ START_TEST(damaged_metadata)
 }
 END_TEST
 
-/* Before the last synced position: nothing is cut, the block counts as missing once it is read, and
- * is put back. */
+/* A damaged byte before the last synced position: nothing is cut, the block counts as missing once
+ * it is read, and is put back. True if a block was lost. */
+static bool damage_block(uint64_t at, uint8_t mask, bool is_without_metadata)
+{
+    struct damage_rig damage;
+    char where[64];
+
+    damage_init(&damage);
+    give_again(&damage.rig);
+    stop(&damage);
+    struct bytes now = simdisk_get(damage.sim, "blocks.bin");
+    snprintf(where, sizeof where, "block byte %llu%s", (unsigned long long)at,
+             is_without_metadata ? " without metadata" : "");
+    ck_assert(simdisk_flip(damage.sim, "blocks.bin", at, mask));
+    /* With its ledger the engine reads the blocks behind the root only; without it all. */
+    start(&damage);
+    int before = expect_tip_of_chain(&damage.rig, where);
+    if (before < HEIGHT)
+        ck_assert_msg(before >= HEIGHT - 20 && strstr(damage.log, "damaged"), "%s: %s", where,
+                      damage.log);
+    stop(&damage);
+    ck_assert(simdisk_flip(damage.sim, "ledger/key", 12, 1));
+    if (is_without_metadata)
+        simdisk_put(damage.sim, "metadata.bin", (struct bytes){NULL, 0});
+    start(&damage);
+    int height = expect_tip_of_chain(&damage.rig, where);
+    if (height < HEIGHT)
+        ck_assert_msg(strstr(damage.log, "damaged") || strstr(damage.log, "at byte"), "%s: %s",
+                      where, damage.log);
+    if (!is_without_metadata) {
+        struct bytes after = simdisk_get(damage.sim, "blocks.bin");
+        ck_assert_uint_eq(after.size, now.size);
+        free((void *)after.data);
+    }
+    give_again(&damage.rig);
+    expect_wanted(&damage.rig, where);
+    stop(&damage);
+    start(&damage);
+    expect_wanted(&damage.rig, where);
+    damage_clear(&damage);
+    free((void *)now.data);
+    return height < HEIGHT;
+}
+
 START_TEST(damaged_blocks)
 {
     struct prng prng;
-    unsigned lost = 0;
+    unsigned lost = 0, count = 0;
 
     prepare();
     prng_init(&prng, 33);
-    for (int i = 0; i < 40; i++) {
-        struct damage_rig damage;
-        bool is_without_metadata = i % 4 == 3;
-        char where[64];
+    uint64_t step = getenv("CAESURE_NIGHT") ? 17 : file.size / 40 + 1;
+    for (uint64_t from = 300; from + step < file.size; from += step, count++)
+        lost += damage_block(from + prng_below(&prng, step), (uint8_t)(1u << prng_below(&prng, 8)),
+                             count % 4 == 3);
+    ck_assert_uint_gt(lost, count * 3 / 4);
+}
+END_TEST
 
-        damage_init(&damage);
-        give_again(&damage.rig);
+struct newest {
+    const char *prefix;
+    unsigned long long number;
+};
+
+static void find_newest(void *context, const char *name)
+{
+    struct newest *newest = context;
+    size_t size = strlen(newest->prefix);
+    unsigned long long number =
+        strncmp(name, newest->prefix, size) == 0 ? strtoull(name + size, NULL, 10) : 0;
+
+    newest->number = number > newest->number ? number : newest->number;
+}
+
+/* The newest file in ledger/ whose name begins so. */
+static void name_newest(struct simdisk *sim, const char *prefix, char name[64])
+{
+    struct newest newest = {.prefix = prefix};
+    struct disk *disk = simdisk_open(sim);
+
+    ck_assert_int_eq(disk_list(disk, "ledger", find_newest, &newest), 0);
+    disk_close(disk);
+    snprintf(name, 64, "ledger/%s%llu", prefix, newest.number);
+}
+
+/* Steps the root back over the newest undo words and forward again. */
+static void step_back(struct damage_rig *damage, const char *where)
+{
+    struct block_hash hash = block_hash_of(chain.blocks[HEIGHT - 26]);
+
+    ask_hash(&damage->rig, "invalidate", &hash, "ok");
+    feed_idle(&damage->rig);
+    ck_assert_msg(tip_height(&damage->rig) == HEIGHT - 26, "%s: the tip is at %d", where,
+                  tip_height(&damage->rig));
+    ask_hash(&damage->rig, "reconsider", &hash, "ok");
+    feed_idle(&damage->rig);
+}
+
+/* The newest file of its kind. */
+static void damage_ledger_file(const char *prefix)
+{
+    struct damage_rig damage;
+    char name[64], where[128];
+    unsigned count = 0;
+    uint64_t step = 1;
+
+    damage_init(&damage);
+    damage.rig.config.replay_ms_max = 1; /* checkpoints all the time */
+    stop(&damage);
+    start(&damage);
+    give_again(&damage.rig);
+    for (uint64_t at = 0;; at += step, count++) {
+        expect_wanted(&damage.rig, prefix);
         stop(&damage);
-        struct bytes now = simdisk_get(damage.sim, "blocks.bin");
-        uint64_t at = 300 + prng_below(&prng, now.size - 300);
-        snprintf(where, sizeof where, "block byte %llu%s", (unsigned long long)at,
-                 is_without_metadata ? " without metadata" : "");
-        ck_assert(
-            simdisk_flip(damage.sim, "blocks.bin", at, (uint8_t)(1u << prng_below(&prng, 8))));
-        /* With its ledger the engine reads the blocks behind the root only; without it all. */
-        start(&damage);
-        int before = expect_tip_of_chain(&damage.rig, where);
-        if (before < HEIGHT)
-            ck_assert_msg(before >= HEIGHT - 20 && strstr(damage.log, "damaged"), "%s: %s", where,
-                          damage.log);
-        stop(&damage);
-        ck_assert(simdisk_flip(damage.sim, "ledger/key", 12, 1));
-        if (is_without_metadata)
-            simdisk_put(damage.sim, "metadata.bin", (struct bytes){NULL, 0});
-        start(&damage);
-        int height = expect_tip_of_chain(&damage.rig, where);
-        lost += height < HEIGHT;
-        if (height < HEIGHT)
-            ck_assert_msg(strstr(damage.log, "damaged") || strstr(damage.log, "at byte"), "%s: %s",
-                          where, damage.log);
-        if (!is_without_metadata) {
-            struct bytes after = simdisk_get(damage.sim, "blocks.bin");
-            ck_assert_uint_eq(after.size, now.size);
-            free((void *)after.data);
-        }
-        give_again(&damage.rig);
-        expect_wanted(&damage.rig, where);
-        stop(&damage);
-        start(&damage);
-        expect_wanted(&damage.rig, where);
-        damage_clear(&damage);
+        if (prefix[0] == 'k')
+            snprintf(name, sizeof name, "ledger/key");
+        else
+            name_newest(damage.sim, prefix, name);
+        struct bytes now = simdisk_get(damage.sim, name);
+        if (at == 0)
+            step = stride(now.size, 25);
         free((void *)now.data);
+        if (at >= now.size)
+            break;
+        snprintf(where, sizeof where, "byte %llu of %s", (unsigned long long)at, name);
+        ck_assert_msg(simdisk_flip(damage.sim, name, at, (uint8_t)(1u << at % 8)), "%s", where);
+        start(&damage);
+        expect_wanted(&damage.rig, where);
+        if (prefix[0] == 'u')
+            step_back(&damage, where);
     }
-    ck_assert_uint_gt(lost, 30);
+    start(&damage);
+    damage_clear(&damage);
+    ck_assert_msg(count >= 20, "%s: %u bytes damaged", name, count);
+}
+
+START_TEST(damaged_ledger_files)
+{
+    prepare();
+    damage_ledger_file("key");
+    damage_ledger_file("manifest.");
+    damage_ledger_file("checkpoint.");
+    damage_ledger_file("undo.");
 }
 END_TEST
 
 int main(void)
 {
-    int result = SUITE_RUN("engine_damage", files_that_are_no_block_files, truncated_files,
-                           files_with_a_flipped_bit, damaged_metadata, damaged_blocks);
+    int result =
+        SUITE_RUN("engine_damage", files_that_are_no_block_files, truncated_files,
+                  files_with_a_flipped_bit, damaged_metadata, damaged_blocks, damaged_ledger_files);
 
     generated_free(&chain);
     buffer_free(&file);

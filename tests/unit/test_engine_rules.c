@@ -263,6 +263,91 @@ START_TEST(no_coin_is_made_twice)
 }
 END_TEST
 
+static void expect_old_coin(uint32_t tag, const char *answer)
+{
+    struct outpoint coin = old_coin(tag, 0);
+    char argument[65 + 3];
+
+    hash_to_hex(argument, coin.txid.bytes);
+    strcat(argument, " 0");
+    expect_answer(&scene.rig, "utxo", argument, answer);
+}
+
+static void expect_coin_count(int count)
+{
+    char *audit = rig_coins(&scene.rig);
+    char value[24];
+
+    ck_assert(rig_value(audit, "coins", value, sizeof value));
+    ck_assert_int_eq(atoi(value), count);
+    free(audit);
+}
+
+/* The next block repeats the coinbase of tag, as two blocks of mainnet do, and is allowed to. */
+static void next_repeat(uint32_t tag)
+{
+    struct params *params = &scene.rig.params;
+    struct made_block *block = &scene.more[scene.more_count++];
+
+    draft.coinbase = old_coinbase(tag);
+    void *raw = (void *)draft.coinbase.data;
+    *block = make(params, scene.tip, &draft);
+    free(raw);
+    params->bip30_repeats[params->bip30_repeat_count++] =
+        (struct bip30_repeat){block->height, block->hash};
+    expect_feed(&scene.rig, block, NULL);
+    feed_idle(&scene.rig);
+    scene.tip = block;
+}
+
+START_TEST(a_repeated_coinbase_replaces_its_coins)
+{
+    char old[32], young[32];
+
+    scene_init(&scene, "bip34@10000", 2);
+    next_old(7, NULL);
+    snprintf(old, sizeof old, "amount 1000\nheight %d\n", scene.tip->height);
+    for (int i = 0; i < 30; i++) /* below the root */
+        next(&scene, &draft, NULL);
+    next_old(8, NULL); /* in a world */
+    expect_coin_count(BASE + 30 + 2 + 2);
+    expect_old_coin(7, old);
+
+    next_repeat(7);
+    const struct made_block *first = scene.tip;
+    snprintf(young, sizeof young, "amount 1000\nheight %d\n", first->height);
+    expect_coin_count(BASE + 30 + 2 + 2);
+    expect_old_coin(7, young);
+    next_repeat(8);
+    expect_coin_count(BASE + 30 + 2 + 2);
+    next_old(7, "bad-txns-BIP30");
+
+    while (scene.tip->height < first->height + 98)
+        next(&scene, &draft, NULL);
+    expect_old_coin(7, young); /* folded */
+    (void)draft_spend(&draft, old_coin(7, 0), 1000);
+    next(&scene, &draft, "bad-txns-premature-spend-of-coinbase");
+
+    char *before = rig_coins(&scene.rig); /* the same from the checkpoint, and from the blocks */
+    for (int i = 0; i < 2; i++) {
+        char command[128];
+
+        ck_assert_msg(rig_close(&scene.rig) == ENGINE_OK, "%s", scene.rig.error);
+        snprintf(command, sizeof command, "rm -rf %s/ledger", scene.rig.directory);
+        ck_assert(i == 0 || system(command) == 0);
+        ck_assert_msg(rig_open(&scene.rig) == ENGINE_OK, "%s", scene.rig.error);
+        char *after = rig_coins(&scene.rig);
+        ck_assert_str_eq(before, after);
+        free(after);
+    }
+    free(before);
+    next(&scene, &draft, NULL);
+    (void)draft_spend(&draft, old_coin(7, 0), 1000);
+    next(&scene, &draft, NULL);
+    scene_clear(&scene);
+}
+END_TEST
+
 START_TEST(coinbases_ripen_for_100_blocks)
 {
     scene_init(&scene, NULL, 2);
@@ -589,10 +674,11 @@ END_TEST
 
 int main(void)
 {
-    return SUITE_RUN(
-        "engine_rules", malleated_copies_do_no_harm, outputs_are_spent_after_they_are_made,
-        an_outpoint_is_spent_once, no_coin_is_made_twice, coinbases_ripen_for_100_blocks,
-        a_coinbase_takes_subsidy_and_fees, sigops_cost_80000_at_most, blocks_weigh_4000000_at_most,
-        relative_locks_hold, relative_locks_need_csv, lock_times_hold,
-        unspendable_outputs_are_no_coins, one_bad_signature_among_many);
+    return SUITE_RUN("engine_rules", malleated_copies_do_no_harm,
+                     outputs_are_spent_after_they_are_made, an_outpoint_is_spent_once,
+                     no_coin_is_made_twice, a_repeated_coinbase_replaces_its_coins,
+                     coinbases_ripen_for_100_blocks, a_coinbase_takes_subsidy_and_fees,
+                     sigops_cost_80000_at_most, blocks_weigh_4000000_at_most, relative_locks_hold,
+                     relative_locks_need_csv, lock_times_hold, unspendable_outputs_are_no_coins,
+                     one_bad_signature_among_many);
 }

@@ -1,10 +1,17 @@
 /* The ledger beside plain lists of coins, a list a block: random chains with forks, refused blocks,
- * drops, folds and steps back, with tags so short that they collide all the time, and with real
- * ones. */
+ * drops, folds, steps back, checkpoints and crashes, with tags so short that they collide all the
+ * time, and with real ones. */
+#include "io/simdisk.h"
+#include "ledger/checkpoint.h"
 #include "ledger_model.h"
+#include <pthread.h>
 
-#define LIVE_MAX    1100
-#define HISTORY_MAX 40
+#define LIVE_MAX     1100
+#define HISTORY_MAX  40
+#define BATCH        5
+#define PART_THREADS 3
+#define NETWORK      0xdab5bffau
+#define UNSAVED_MAX  25 /* folds without a checkpoint: what is replayed must be in the history */
 
 struct run {
     struct sim sim;
@@ -14,6 +21,15 @@ struct run {
     struct sim_block *history[HISTORY_MAX]; /* folded; the last is the root */
     uint32_t history_count;
     uint32_t connected, refused, unfolded;
+
+    struct simdisk *simdisk;
+    struct disk *disk;
+    uint64_t sequence; /* of the last whole checkpoint */
+    uint32_t unsaved;  /* folds since that began */
+    struct checkpoint_writer *writer;
+    struct shard_image image;
+    uint32_t next_shard, begun_unsaved;
+    uint32_t saved, crashed, replayed;
 };
 
 static void on_dropped(void *ctx, struct world *world, void *user)
@@ -31,21 +47,105 @@ static struct sim_block *root_of(const struct run *run)
     return run->history[run->history_count - 1];
 }
 
+static void abandon(struct run *run)
+{
+    if (run->writer)
+        checkpoint_abandon(run->writer);
+    run->writer = NULL;
+}
+
+/* All shards as they are now. False: the disk has failed. */
+static bool save(struct run *run)
+{
+    abandon(run);
+    if (checkpoint_save(run->disk, run->ledger, NETWORK, &run->sequence) != 0)
+        return false;
+    run->unsaved = 0;
+    run->saved++;
+    return true;
+}
+
+/* Some shards of a checkpoint, the first of a new one or the last: the root moves on in between. */
+static void save_some(struct run *run)
+{
+    uint32_t shard_count = run->sim.key.shard_mask + 1;
+
+    if (!run->writer) {
+        ck_assert_int_eq(
+            checkpoint_begin(run->disk, &run->sim.key, NETWORK, run->sequence, &run->writer), 0);
+        run->next_shard = 0;
+        run->begun_unsaved = run->unsaved;
+    }
+    for (uint32_t end = run->next_shard + 1 + shard_count / 4;
+         run->next_shard < end && run->next_shard < shard_count; run->next_shard++) {
+        checkpoint_copy_shard(run->ledger, run->next_shard, &run->image);
+        ck_assert_int_eq(checkpoint_add(run->writer, &run->image), 0);
+    }
+    if (run->next_shard < shard_count)
+        return;
+    struct checkpoint_writer *writer = run->writer;
+    run->writer = NULL;
+    ck_assert_int_eq(checkpoint_commit(writer, &run->sequence), 0);
+    run->unsaved -= run->begun_unsaved;
+    run->saved++;
+}
+
+struct part_thread {
+    pthread_t thread;
+    void (*run)(void *arg, uint32_t part);
+    void *arg;
+    uint32_t first, count;
+};
+
+static void *run_some_parts(void *arg)
+{
+    const struct part_thread *t = arg;
+
+    for (uint32_t p = t->first; p < t->count; p += PART_THREADS)
+        t->run(t->arg, p);
+    return NULL;
+}
+
+/* ledger_config's: each part on some thread. */
+static void run_parts(void *ctx, void (*run)(void *arg, uint32_t part), void *arg, uint32_t count,
+                      uint64_t event_count)
+{
+    struct part_thread threads[PART_THREADS];
+
+    (void)ctx;
+    (void)event_count;
+    for (uint32_t i = 0; i < PART_THREADS; i++) {
+        threads[i] = (struct part_thread){.run = run, .arg = arg, .first = i, .count = count};
+        ck_assert_int_eq(pthread_create(&threads[i].thread, NULL, run_some_parts, &threads[i]), 0);
+    }
+    for (uint32_t i = 0; i < PART_THREADS; i++)
+        pthread_join(threads[i].thread, NULL);
+}
+
 static void run_init(struct run *run, uint64_t seed, unsigned tag_bits, uint32_t shard_count,
-                     uint32_t world_slots, int32_t horizon)
+                     uint32_t world_slots, int32_t horizon, bool with_threads)
 {
     *run = (struct run){0};
     sim_init(&run->sim, seed, tag_bits, shard_count);
 
     struct ledger_config config = sim_config(&run->sim, world_slots, horizon);
     config.dropped = on_dropped;
+    config.run_parts = with_threads ? run_parts : NULL;
     run->history[run->history_count++] = sim_genesis();
     run->ledger = ledger_new(&config, &root_of(run)->node);
     root_of(run)->world = ledger_root(run->ledger);
+    run->simdisk = simdisk_new(seed);
+    run->disk = simdisk_open(run->simdisk);
+    ck_assert_int_eq(checkpoint_key_save(run->disk, run->sim.key.bytes), 0);
+    save(run);
 }
 
 static void run_clear(struct run *run)
 {
+    abandon(run);
+    shard_image_clear(&run->image);
+    disk_close(run->disk);
+    simdisk_free(run->simdisk);
     for (uint32_t i = 0; i < run->live_count; i++)
         sim_block_free(run->live[i]);
     for (uint32_t i = 0; i < run->history_count; i++)
@@ -85,42 +185,86 @@ static struct sim_block *highest(const struct run *run)
     return best;
 }
 
-static bool connect(struct run *run, struct sim_block *prev, unsigned bad_percent)
+/* Up to BATCH blocks at once, the first after prev, the others mostly each after the one before; a
+ * refused one takes those after it away. False: the first was refused. */
+static bool connect_batch(struct run *run, struct sim_block *prev, unsigned bad_percent,
+                          uint32_t count)
 {
-    struct sim_block *b = sim_block_new(&run->sim, prev, bad_percent);
+    struct sim_block *blocks[BATCH];
+    struct connecting batch[BATCH];
 
-    if (!sim_connect(&run->sim, run->ledger, b)) {
-        ck_assert_ptr_null(b->world);
-        sim_block_free(b);
-        run->refused++;
-        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        blocks[i] = sim_block_new(&run->sim, prev, bad_percent);
+        if (i > 0 && blocks[i]->lb.bip30 == BIP30_OVERWRITE) { /* may only be the first */
+            sim_block_free(blocks[i]);
+            count = i;
+        } else if (prng_below(&run->sim.prng, 5) > 0) {
+            prev = blocks[i];
+        }
     }
-    run->live[run->live_count++] = b;
-    run->connected++;
-    return true;
+    for (uint32_t i = 0; i < count; i++)
+        batch[i] = sim_extend(&run->sim, run->ledger, blocks[i]);
+    worlds_connect(run->ledger, batch, count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct sim_block *b = blocks[i];
+
+        run->live[run->live_count++] = b;
+        if (!b->world) { /* gone with a refused one */
+            b->events.events = NULL;
+            free(batch[i].refs);
+            continue;
+        }
+        run->connected++;
+        run->refused += !sim_connected(&run->sim, run->ledger, b, &batch[i]);
+    }
+    bool is_good = blocks[0]->world;
+    purge(run);
+    return is_good;
 }
 
-static void fold(struct run *run, struct sim_block *tip)
+static bool connect(struct run *run, struct sim_block *prev, unsigned bad_percent)
 {
-    struct sim_block *b = tip;
+    return connect_batch(run, prev, bad_percent, 1);
+}
 
-    while (b->prev != root_of(run))
-        b = b->prev;
-    root_of(run)->world = ledger_root(run->ledger);
-    sim_fold(&run->sim, run->ledger, b);
-    ck_assert_ptr_eq(ledger_root(run->ledger), b->world);
-
+static void remember(struct run *run, struct sim_block *b)
+{
     for (uint32_t i = 0; i < run->live_count; i++)
         if (run->live[i] == b)
             run->live[i] = run->live[--run->live_count];
-    purge(run);
     if (run->history_count == HISTORY_MAX) {
         sim_block_free(run->history[0]);
         memmove(run->history, run->history + 1, (HISTORY_MAX - 1) * sizeof(struct sim_block *));
         run->history_count--;
     }
-    root_of(run)->world = NULL;
     run->history[run->history_count++] = b;
+    run->unsaved++;
+}
+
+/* The first count blocks on the way to tip, or as many as there are. */
+static void fold(struct run *run, struct sim_block *tip, uint32_t count)
+{
+    uint32_t depth = (uint32_t)(tip->node.height - root_of(run)->node.height);
+    struct sim_block *blocks[BATCH];
+
+    count = count < depth ? count : depth;
+    for (struct sim_block *b = tip; b != root_of(run); b = b->prev, depth--)
+        if (depth <= count)
+            blocks[depth - 1] = b;
+    root_of(run)->world = ledger_root(run->ledger);
+    sim_fold(&run->sim, run->ledger, blocks, count);
+    ck_assert_ptr_eq(ledger_root(run->ledger), blocks[count - 1]->world);
+    root_of(run)->world = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        remember(run, blocks[i]);
+        if (i + 1 < count)
+            blocks[i]->world = NULL;
+    }
+    purge(run);
+    if (run->writer)
+        save_some(run);
+    if (run->unsaved > UNSAVED_MAX)
+        ck_assert(save(run));
 }
 
 static void drop(struct run *run, struct sim_block *b)
@@ -146,7 +290,8 @@ static struct coin_set set_before(const struct sim_block *b)
     return set;
 }
 
-static void unfold(struct run *run)
+/* What is on the disk has coins that do not come back (BIP30_OVERWRITE): false. */
+static bool unfold(struct run *run)
 {
     struct sim_block *b = root_of(run);
 
@@ -155,6 +300,7 @@ static void unfold(struct run *run)
     struct coin_set before = set_before(b);
     for (uint32_t i = 0; i < before.count; i++) /* without what b replaced */
         ck_assert_ptr_nonnull(set_find(&b->prev->after, &before.coins[i].outpoint));
+    bool is_same = before.count == b->prev->after.count;
     free(b->prev->after.coins);
     b->prev->after = before;
     b->world = NULL;
@@ -162,9 +308,10 @@ static void unfold(struct run *run)
     root_of(run)->world = ledger_root(run->ledger);
     ck_assert_ptr_eq(world_node(ledger_root(run->ledger)), &root_of(run)->node);
     run->unfolded++;
+    return is_same;
 }
 
-static void replay(struct run *run, struct sim_block *b)
+static void replay(struct run *run, struct sim_block *b, bool is_after_crash)
 {
     uint64_t *undo = xcalloc(b->input_count, sizeof *undo);
 
@@ -172,8 +319,8 @@ static void replay(struct run *run, struct sim_block *b)
     judge(b);
     ck_assert_int_eq(b->expected.verdict, CONNECT_OK);
     ck_assert_int_eq(ledger_replay(run->ledger, &b->lb, &b->node, undo), 0);
-    if (b->input_count > 0)
-        ck_assert_mem_eq(undo, b->undo, b->input_count * sizeof *undo);
+    for (uint32_t k = 0; k < b->input_count; k++)
+        ck_assert(undo[k] == b->undo[k] || (undo[k] == UINT64_MAX && is_after_crash));
     free(undo);
     root_of(run)->world = NULL;
     run->history[run->history_count++] = b;
@@ -184,19 +331,88 @@ static void step_back(struct run *run)
 {
     struct sim_block *gone[HISTORY_MAX];
     uint32_t count = 0, wanted = 1 + (uint32_t)prng_below(&run->sim.prng, 10);
+    bool is_same = true;
 
+    abandon(run);
     while (run->live_count > 0)
         drop(run, run->live[0]);
     for (; count < wanted && run->history_count > 1; count++) {
         gone[count] = root_of(run);
-        unfold(run);
+        is_same = unfold(run) && is_same;
         sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
     }
     while (count > 0 && prng_below(&run->sim.prng, 4) > 0)
-        replay(run, gone[--count]);
+        replay(run, gone[--count], false);
     sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
     while (count > 0)
         sim_block_free(gone[--count]);
+    /* The older of the two kept may be of blocks that are gone, but not of coins that are. */
+    ck_assert(save(run));
+    if (!is_same || prng_below(&run->sim.prng, 2))
+        ck_assert(save(run));
+}
+
+static struct header_node *node_of(void *ctx, int32_t height, const struct block_hash *hash)
+{
+    struct run *run = ctx;
+
+    for (uint32_t i = 0; i < run->history_count; i++)
+        if (run->history[i]->node.height == height &&
+            block_hash_equal(&run->history[i]->node.hash, hash))
+            return &run->history[i]->node;
+    return NULL;
+}
+
+/* The disk has come back: the ledger from what it kept. At least the last whole checkpoint counts,
+ * unless a step back has left its block. */
+static void recover(struct run *run)
+{
+    struct sim_block *gone[HISTORY_MAX];
+    struct ledger_config config = *ledger_config(run->ledger);
+    struct checkpoint_loaded loaded;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < run->live_count; i++)
+        sim_block_free(run->live[i]);
+    run->live_count = 0;
+    ledger_free(run->ledger);
+    run->ledger = ledger_new(&config, &run->history[0]->node);
+    ck_assert_int_eq(
+        checkpoint_load(run->disk, run->ledger, NETWORK, node_of, run, UINT64_MAX, &loaded), 0);
+    ck_assert_uint_ge(loaded.sequence + loaded.refused_count, run->sequence);
+    run->sequence = loaded.sequence;
+
+    const struct header_node *root = world_node(ledger_root(run->ledger));
+    int32_t top = ledger_top(run->ledger)->height;
+    root_of(run)->world = NULL;
+    while (&root_of(run)->node != root)
+        gone[count++] = run->history[--run->history_count];
+    root_of(run)->world = ledger_root(run->ledger);
+    run->unsaved = 0;
+    while (count > 0 &&
+           (gone[count - 1]->node.height <= top || prng_below(&run->sim.prng, 5) > 0)) {
+        replay(run, gone[--count], true);
+        run->unsaved++;
+        run->replayed++;
+    }
+    while (count > 0)
+        sim_block_free(gone[--count]);
+    sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
+}
+
+static void crash(struct run *run)
+{
+    if (prng_below(&run->sim.prng, 2)) {
+        simdisk_crash_at(run->simdisk,
+                         simdisk_changes(run->simdisk) + 1 + prng_below(&run->sim.prng, 40));
+        (void)save(run);
+    }
+    abandon(run);
+    disk_close(run->disk);
+    simdisk_reboot(run->simdisk, prng_next(&run->sim.prng));
+    run->disk = simdisk_open(run->simdisk);
+    recover(run);
+    run->crashed++;
 }
 
 static void find(struct run *run)
@@ -221,6 +437,13 @@ static void find(struct run *run)
     }
 }
 
+static uint32_t batch_size(struct run *run)
+{
+    uint32_t most = ledger_free_slots(run->ledger) < BATCH ? ledger_free_slots(run->ledger) : BATCH;
+
+    return 1 + (uint32_t)prng_below(&run->sim.prng, most);
+}
+
 static void random_step(struct run *run)
 {
     struct prng *prng = &run->sim.prng;
@@ -231,33 +454,37 @@ static void random_step(struct run *run)
     } else if (die < 850) {
         struct sim_block *prev = prng_below(prng, 10) < 6 ? highest(run) : any_block(run);
         if (ledger_free_slots(run->ledger) > 0)
-            connect(run, prev, prng_below(prng, 2) ? 0 : 15);
+            connect_batch(run, prev, prng_below(prng, 2) ? 0 : 15, batch_size(run));
         else if (prng_below(prng, 2))
             drop(run, run->live[prng_below(prng, run->live_count)]);
         else
-            fold(run, highest(run));
+            fold(run, highest(run), 1);
     } else if (die < 870 && run->live_count > 0) {
         drop(run, run->live[prng_below(prng, run->live_count)]);
     } else if (die < 970 && run->live_count > 0) {
         struct sim_block *tip = prng_below(prng, 4) ? highest(run) : any_block(run);
         if (tip != root_of(run))
-            fold(run, tip);
+            fold(run, tip, 1 + (uint32_t)prng_below(prng, BATCH));
     } else if (die < 990) {
         const struct sim_block *b = any_block(run);
         sim_check_set(&run->sim, run->ledger, b->world, &b->after);
     } else if (die < 993) {
         step_back(run);
+    } else if (die < 996) {
+        save_some(run);
+    } else if (die < 998) {
+        crash(run);
     }
 }
 
-static void run_model(unsigned tag_bits, uint32_t shard_count)
+static void run_model(unsigned tag_bits, uint32_t shard_count, bool with_threads)
 {
     uint64_t seed = env_number("CAESURE_SEED", 20260822);
-    uint64_t steps = env_number("CAESURE_STEPS", 25000);
+    uint64_t steps = env_number("CAESURE_STEPS", with_threads ? 4000 : 25000);
     uint64_t side_max = 0;
     struct run *run = xmalloc(sizeof *run);
 
-    run_init(run, seed, tag_bits, shard_count, 24, 6);
+    run_init(run, seed, tag_bits, shard_count, 24, 6, with_threads);
     for (uint64_t i = 0; i < steps; i++) {
         random_step(run);
         struct ledger_stats stats = ledger_stats(run->ledger);
@@ -266,14 +493,16 @@ static void run_model(unsigned tag_bits, uint32_t shard_count)
         ck_assert_uint_eq(stats.root_coins, root_of(run)->after.count);
     }
     printf("%u-bit tags, seed %llu: %llu steps, %u blocks, %u refused, %u steps back, %llu reads "
-           "for equal tags, %llu coins aside\n",
+           "for equal tags, %llu coins aside; %u checkpoints, %u crashes, %u blocks replayed\n",
            tag_bits, (unsigned long long)seed, (unsigned long long)steps, run->connected,
            run->refused, run->unfolded, (unsigned long long)ledger_stats(run->ledger).tag_reads,
-           (unsigned long long)side_max);
+           (unsigned long long)side_max, run->saved, run->crashed, run->replayed);
+    ck_assert_uint_gt(run->crashed, steps / 1000);
+    ck_assert_uint_gt(run->replayed, steps / 500);
     ck_assert_uint_gt(run->refused, steps / 50);
     ck_assert_uint_gt(run->unfolded, steps / 500);
     if (tag_bits == 12)
-        ck_assert_uint_gt(side_max, 10);
+        ck_assert_uint_gt(side_max, with_threads ? 2 : 10);
     else
         ck_assert_uint_eq(side_max, 0);
     run_clear(run);
@@ -282,13 +511,20 @@ static void run_model(unsigned tag_bits, uint32_t shard_count)
 
 START_TEST(random_worlds_with_12_bit_tags_equal_plain_sets)
 {
-    run_model(12, 1);
+    run_model(12, 1, false);
 }
 END_TEST
 
 START_TEST(random_worlds_with_64_bit_tags_equal_plain_sets)
 {
-    run_model(64, 512);
+    run_model(64, 512, false);
+}
+END_TEST
+
+START_TEST(parts_on_several_threads_equal_plain_sets)
+{
+    run_model(12, 8, true);
+    run_model(64, 512, true);
 }
 END_TEST
 
@@ -296,7 +532,7 @@ START_TEST(a_thousand_worlds_deep)
 {
     struct run *run = xmalloc(sizeof *run);
 
-    run_init(run, 7, 12, 4, 1024, 512);
+    run_init(run, 7, 12, 4, 1024, 512, false);
     while (run->live_count < 1000)
         connect(run, highest(run), 0);
     struct sim_block *tip = highest(run);
@@ -307,7 +543,7 @@ START_TEST(a_thousand_worlds_deep)
         find(run);
     ck_assert_ptr_nonnull(ledger_to_fold(run->ledger, tip->world));
     while (ledger_to_fold(run->ledger, tip->world))
-        fold(run, tip);
+        fold(run, tip, 1);
     ck_assert_int_eq(root_of(run)->node.height, 1000 - 512);
     sim_check_set(&run->sim, run->ledger, tip->world, &tip->after);
     sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
@@ -320,7 +556,7 @@ START_TEST(a_freed_slot_shows_nothing_of_its_last_world)
 {
     struct run *run = xmalloc(sizeof *run);
 
-    run_init(run, 8, 64, 4, 4, 1);
+    run_init(run, 8, 64, 4, 4, 1, false);
     for (int i = 0; i < 200; i++) {
         while (ledger_free_slots(run->ledger) > 0)
             connect(run, any_block(run), 0);
@@ -331,7 +567,7 @@ START_TEST(a_freed_slot_shows_nothing_of_its_last_world)
         if (i % 3 == 0)
             drop(run, run->live[0]);
         else
-            fold(run, highest(run));
+            fold(run, highest(run), 1);
     }
     run_clear(run);
     free(run);
@@ -343,13 +579,13 @@ START_TEST(the_step_back_refuses_words_that_do_not_fit)
     for (int kind = 0; kind < 3; kind++) {
         struct run *run = xmalloc(sizeof *run);
 
-        run_init(run, 9, 64, 4, 8, 1);
+        run_init(run, 9, 64, 4, 8, 1, false);
         struct sim_block *b;
         do { /* until a block takes something out of the root */
             while (!connect(run, root_of(run), 0))
                 continue;
             b = highest(run);
-            fold(run, b);
+            fold(run, b, 1);
         } while (b->input_count == 0 || b->undo[0] == 0 || b->undo[b->input_count - 1] == 0);
         sim_load(&run->sim, b);
         if (kind == 0)
@@ -373,6 +609,7 @@ int main(void)
     tcase_set_timeout(tcase, 0);
     tcase_add_test(tcase, random_worlds_with_12_bit_tags_equal_plain_sets);
     tcase_add_test(tcase, random_worlds_with_64_bit_tags_equal_plain_sets);
+    tcase_add_test(tcase, parts_on_several_threads_equal_plain_sets);
     tcase_add_test(tcase, a_thousand_worlds_deep);
     tcase_add_test(tcase, a_freed_slot_shows_nothing_of_its_last_world);
     tcase_add_test(tcase, the_step_back_refuses_words_that_do_not_fit);

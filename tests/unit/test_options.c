@@ -206,7 +206,7 @@ END_TEST
 
 START_TEST(what_comes_later_is_refused_and_not_advertised)
 {
-    static const char *const later[] = {"-a", "-r", "-u", "--daemon", "--pidfile"};
+    static const char *const later[] = {"-a", "-r", "-u"};
     struct text help;
 
     text_init(&help, 1 << 16);

@@ -852,33 +852,6 @@ START_TEST(no_message_is_lost)
 }
 END_TEST
 
-static int last_signal;
-
-static void on_signal(void *context, int number)
-{
-    ck_assert_ptr_eq(context, &last_signal);
-    last_signal = number;
-    reactor_stop(reactor);
-}
-
-START_TEST(signals_come_as_calls)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGUSR1);
-    sigaddset(&set, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    begin(mask_of(_i), 16);
-    ck_assert_int_eq(reactor_on_signals(reactor, &set, on_signal, &last_signal), 0);
-    last_signal = 0;
-    kill(getpid(), _i % 2 ? SIGTERM : SIGUSR1);
-    end();
-    ck_assert_int_eq(last_signal, _i % 2 ? SIGTERM : SIGUSR1);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-}
-END_TEST
-
 /* ---- listening sockets ---- */
 
 START_TEST(a_stale_socket_is_replaced_and_nothing_else)
@@ -950,7 +923,6 @@ int main(void)
     tcase_add_loop_test(tcase, accept_goes_on_when_there_are_descriptors_again, 0, MASK_COUNT);
     tcase_add_loop_test(tcase, timers_fire_in_order_unless_cancelled, 0, 5);
     tcase_add_loop_test(tcase, no_message_is_lost, 0, MASK_COUNT);
-    tcase_add_loop_test(tcase, signals_come_as_calls, 0, MASK_COUNT);
     tcase_add_test(tcase, a_stale_socket_is_replaced_and_nothing_else);
     suite_add_tcase(suite, tcase);
 

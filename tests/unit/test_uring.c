@@ -1,4 +1,6 @@
 /* Where io_uring is forbidden we say by what. */
+#include "io/uring.h"
+
 #include "io/reactor.h"
 
 #include <check.h>
@@ -6,12 +8,11 @@
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-void uring_explain(char why[256], int error, int disabled, const char *release);
 
 static const struct {
     int error, disabled;
@@ -115,6 +116,75 @@ START_TEST(features_switched_off_stay_off)
 }
 END_TEST
 
+/* The result of one request, which prepare fills in. */
+static int result_of(struct uring *uring, void (*prepare)(struct io_uring_sqe *sqe))
+{
+    struct io_uring_cqe *cqe;
+
+    prepare(uring_sqe(uring));
+    ck_assert_int_eq(uring_enter(uring, 1000), 0);
+    ck_assert_int_eq(io_uring_peek_cqe(&uring->ring, &cqe), 0);
+    int result = cqe->res;
+    io_uring_cqe_seen(&uring->ring, cqe);
+    return result;
+}
+
+static int event;
+static uint64_t event_value;
+
+static void prepare_read(struct io_uring_sqe *sqe)
+{
+    io_uring_prep_read(sqe, event, &event_value, sizeof event_value, 0);
+}
+
+static void prepare_drained_read(struct io_uring_sqe *sqe)
+{
+    prepare_read(sqe);
+    sqe->flags |= IOSQE_IO_DRAIN;
+}
+
+static void prepare_async_read(struct io_uring_sqe *sqe)
+{
+    prepare_read(sqe);
+    sqe->flags |= IOSQE_ASYNC;
+}
+
+static void prepare_write(struct io_uring_sqe *sqe)
+{
+    io_uring_prep_write(sqe, event, &event_value, sizeof event_value, 0);
+}
+
+static void prepare_open(struct io_uring_sqe *sqe)
+{
+    io_uring_prep_openat(sqe, AT_FDCWD, "/dev/null", O_RDONLY, 0);
+}
+
+START_TEST(a_ring_takes_only_what_it_was_made_for)
+{
+    static const uint8_t operations[] = {IORING_OP_READ};
+    const struct uring_options options = {.entries = 4,
+                                          .cq_entries = 8,
+                                          .operations = operations,
+                                          .operation_count = 1,
+                                          .sqe_flags = IOSQE_ASYNC};
+    struct uring uring;
+    char why[URING_WHY_SIZE];
+
+    event = eventfd(100, EFD_SEMAPHORE | EFD_CLOEXEC);
+    ck_assert_int_eq(uring_open(&uring, &options, why), 0);
+    ck_assert_int_eq(uring_enable(&uring), 0);
+    ck_assert_int_eq(result_of(&uring, prepare_read), sizeof event_value);
+    ck_assert_int_eq(result_of(&uring, prepare_async_read), sizeof event_value);
+    ck_assert_int_eq(result_of(&uring, prepare_write), -EACCES);
+    ck_assert_int_eq(result_of(&uring, prepare_open), -EACCES);
+    ck_assert_int_eq(result_of(&uring, prepare_drained_read), -EACCES);
+    ck_assert_int_eq(io_uring_register_files(&uring.ring, &event, 1), -EACCES);
+    ck_assert_int_eq(uring_enable(&uring), -EACCES);
+    uring_close(&uring);
+    close(event);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("uring");
@@ -124,6 +194,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_seccomp_profile_that_forbids_it_is_named, 0, 2);
     tcase_add_test(tcase, features_have_names);
     tcase_add_test(tcase, features_switched_off_stay_off);
+    tcase_add_test(tcase, a_ring_takes_only_what_it_was_made_for);
     suite_add_tcase(suite, tcase);
 
     SRunner *runner = srunner_create(suite);

@@ -1,0 +1,235 @@
+/* start_blocks.c - blocks.bin and metadata.bin at start: the first record, what metadata knows, and
+ * the parts of the file that it does not, which are scanned; a torn end is cut. */
+#include "pipeline/start.h"
+
+#include "base/clock.h"
+
+#define PROGRESS_S 5
+
+/* A new file gets the genesis block as its first record; another's file is not touched. */
+enum engine_error start_blocks(struct start *start)
+{
+    struct engine *engine = start->engine;
+    const struct params *params = engine->params;
+    unsigned flags = DISK_OPEN_WRITE | DISK_OPEN_CREATE;
+    int error = disk_file_open(start->disk, &start->blocks, BLOCKS_NAME, flags);
+
+    if (error == 0)
+        error = disk_file_size(start->blocks, &start->blocks_size);
+    if (error < 0)
+        return start_refuse_errno(start, "blocks.bin cannot be opened", error);
+    if (start->blocks_size <= RECORD_HEADER_SIZE + params->genesis_size) {
+        uint8_t record[RECORD_HEADER_SIZE + PARAMS_GENESIS_SIZE_MAX];
+        uint8_t old[sizeof record];
+        size_t size = RECORD_HEADER_SIZE + params->genesis_size;
+
+        record_header_write(record, engine->magic, params->genesis_size);
+        memcpy(record + RECORD_HEADER_SIZE, params->genesis_block, params->genesis_size);
+        /* What is left of a first start that was cut off, its size perhaps without its bytes, is
+         * completed; anything else is somebody's. */
+        error = disk_read_sync(start->disk, start->blocks, old, start->blocks_size, 0);
+        if (error == 0 && start->blocks_size == size && memcmp(old, record, size) == 0)
+            return ENGINE_OK;
+        for (size_t i = 0; error == 0 && i < start->blocks_size; i++)
+            if (old[i] != record[i] && old[i] != 0)
+                return start_refuse(start, ENGINE_DIRECTORY,
+                                    "%s/blocks.bin is not a block file of chain %s",
+                                    engine->directory, params->name);
+        if (error == 0)
+            error = disk_write_sync(start->disk, start->blocks, record, size, 0);
+        if (error == 0)
+            error = disk_sync(start->disk, start->blocks);
+        if (error == 0)
+            error = disk_sync_dir(start->disk, ".");
+        if (error < 0)
+            return start_refuse_errno(start, "blocks.bin cannot be written", error);
+        start->blocks_size = size;
+    }
+    return ENGINE_OK;
+}
+
+static enum engine_error check_first_record(struct start *start)
+{
+    struct engine *engine = start->engine;
+    struct scanner scanner;
+    struct record record;
+    char what[160];
+
+    scanner_init(&scanner, start->disk, start->blocks, engine->magic, 0, start->blocks_size);
+    enum scan_result result = scanner_next(&scanner, &record);
+    bool is_genesis = result == SCAN_RECORD && record.size == engine->params->genesis_size &&
+                      memcmp(record.data.data, engine->params->genesis_block, record.size) == 0;
+    scan_describe(what, sizeof what, result, &scanner);
+    scanner_clear(&scanner);
+    if (is_genesis || start->data.count)
+        return ENGINE_OK;
+    return start_refuse(start, ENGINE_DIRECTORY,
+                        "%s/blocks.bin does not begin with the genesis block of chain %s%s%s",
+                        engine->directory, engine->params->name, result == SCAN_RECORD ? "" : ": ",
+                        result == SCAN_RECORD ? "" : what);
+}
+
+/* Everything that the bytes alone can say. */
+static bool record_is_whole(struct engine *engine, const struct record *record, struct arena *arena,
+                            struct metadata_record *out)
+{
+    struct block block;
+    struct block_facts facts;
+    uint8_t digest[32];
+    bool is_genesis = record->pos <= RECORD_HEADER_SIZE;
+
+    arena_reset(arena, SIZE_MAX);
+    if (!block_parse(&block, record->data, arena, true))
+        return false;
+    if (!is_genesis && block_check(engine->params, &block, arena, &facts) != VALID)
+        return false;
+    if (!is_genesis && facts.commitment != COMMITMENT_MATCHES && facts.has_witness)
+        return false;
+    *out = (struct metadata_record){
+        .hash = block.hash,
+        .header = block.header,
+        .pos = record->pos,
+        .synced_end = record_end(record->pos,
+                                 record->size), /* the file is synced before metadata is written */
+        .size = record->size,
+        .mark = MARK_NONE};
+    sha256d_once(digest, record->data.data, record->data.size);
+    memcpy(out->checksum, digest, sizeof out->checksum);
+    return true;
+}
+
+static void show_scan(struct start *start, uint64_t at)
+{
+    uint64_t now = clock_monotonic_us();
+
+    if (now - start->progress_us < PROGRESS_S * 1000000)
+        return;
+    start->progress_us = now;
+    engine_log(start->engine, ENGINE_LOG_INFO, "reading blocks.bin: %llu of %llu MB (%llu %%)",
+               (unsigned long long)(at / 1000000),
+               (unsigned long long)(start->blocks_size / 1000000),
+               (unsigned long long)(at * 100 / (start->blocks_size ? start->blocks_size : 1)));
+}
+
+/* A block that is damaged behind its header keeps its place in the tree, so that the same bytes can
+ * be written there again when it is fetched. Whether the header is real the header rules will say.
+ */
+static void keep_rotten(struct start *start, const struct record *record)
+{
+    struct metadata_record item = {.pos = record->pos, .size = record->size};
+
+    if (!header_parse(&item.header, bytes_sub(record->data, 0, HEADER_SIZE)))
+        return;
+    item.hash = header_hash(&item.header);
+    start->rotten = xrealloc(start->rotten, (start->rotten_count + 1) * sizeof *start->rotten);
+    start->rotten[start->rotten_count++] = item;
+}
+
+/* Scans one part that no metadata covers. *good_end is the end of the last whole record. */
+static enum engine_error scan_gap(struct start *start, uint64_t from, uint64_t to,
+                                  uint64_t *good_end)
+{
+    struct engine *engine = start->engine;
+    struct scanner scanner;
+    struct record record;
+    struct metadata_record item;
+    struct arena arena;
+    enum scan_result result;
+    char what[160];
+
+    arena_init(&arena, SIZE_MAX);
+    scanner_init(&scanner, start->disk, start->blocks, engine->magic, from, to);
+    *good_end = from;
+    while ((result = scanner_next(&scanner, &record)) == SCAN_RECORD) {
+        if (!record_is_whole(engine, &record, &arena, &item)) {
+            engine_log(engine, ENGINE_LOG_WARNING, "blocks.bin: the block at byte %llu is damaged",
+                       (unsigned long long)record.pos);
+            if (record.pos >= start->data.synced_end && start->has_metadata)
+                break;
+            keep_rotten(start, &record);
+        } else {
+            metadata_add(&start->data, &item);
+            start->scanned_count++;
+            *good_end = record_end(record.pos, record.size);
+        }
+        show_scan(start, record.pos);
+        if (is_start_cancelled(engine))
+            break;
+    }
+    scan_describe(what, sizeof what, result, &scanner);
+    int error = scanner.error;
+    scanner_clear(&scanner);
+    arena_clear(&arena);
+    if (is_start_cancelled(engine))
+        return start_refuse_errno(start, "reading blocks.bin", -ECANCELED);
+    if (result == SCAN_READ_ERROR)
+        return start_refuse_errno(start, "blocks.bin cannot be read", error < 0 ? error : -error);
+    if (result != SCAN_END && result != SCAN_RECORD)
+        engine_log(engine, ENGINE_LOG_WARNING, "blocks.bin: %s", what);
+    return ENGINE_OK;
+}
+
+/* Behind the last synced position the file is cut at the first record that is not whole; before it
+ * never. Where there is no metadata at all (lost, or a bootstrap.dat put in place) nothing says
+ * what was synced: then only what follows the last whole record goes. */
+static enum engine_error cut_blocks(struct start *start, uint64_t end)
+{
+    if (end >= start->blocks_size || end < start->data.synced_end)
+        return ENGINE_OK;
+    engine_log(start->engine, ENGINE_LOG_WARNING, "blocks.bin: cut from %llu to %llu bytes",
+               (unsigned long long)start->blocks_size, (unsigned long long)end);
+    int error = disk_truncate(start->blocks, end);
+    if (error == 0)
+        error = disk_sync(start->disk, start->blocks);
+    if (error < 0)
+        return start_refuse_errno(start, "blocks.bin cannot be cut", error);
+    start->blocks_size = end;
+    return ENGINE_OK;
+}
+
+enum engine_error start_metadata(struct start *start)
+{
+    struct engine *engine = start->engine;
+    uint64_t gap_start, gap_end, end = start->blocks_size, from = 0;
+    int error = metadata_load(&start->data, start->disk, engine->magic, start->blocks_size);
+
+    if (error < 0)
+        return start_refuse_errno(start, "metadata.bin cannot be read", error);
+    error = metadata_check(&start->data, start->disk, start->blocks);
+    if (error == -ESTALE) {
+        engine_log(engine, ENGINE_LOG_WARNING,
+                   "metadata.bin is of another blocks.bin: reading that anew");
+        metadata_forget(&start->data);
+        start->is_other_file = true;
+    } else if (error < 0) {
+        return start_refuse_errno(start, "blocks.bin cannot be read", error);
+    }
+    size_t known_count = start->data.count;
+    start->has_metadata = known_count > 0;
+    enum engine_error refused = check_first_record(start);
+    start->progress_us = clock_monotonic_us();
+    while (refused == ENGINE_OK &&
+           metadata_next_gap(&start->data, from, start->blocks_size, &gap_start, &gap_end)) {
+        uint64_t good_end;
+
+        refused = scan_gap(start, gap_start, gap_end, &good_end);
+        if (gap_end >= start->data.synced_end && good_end < gap_end)
+            end = good_end > start->data.synced_end ? good_end : start->data.synced_end;
+        from = gap_end;
+    }
+    if (refused == ENGINE_OK)
+        refused = cut_blocks(start, end);
+    if (refused != ENGINE_OK)
+        return refused;
+    engine_log(engine, ENGINE_LOG_INFO, "metadata: %zu blocks known, %zu scanned in blocks.bin",
+               known_count, start->scanned_count);
+    error = disk_sync(start->disk, start->blocks);
+    if (error == 0) {
+        start->data.synced_end = start->blocks_size;
+        error = metadata_open(&start->data, start->disk, engine->magic, &start->metadata,
+                              &start->metadata_end);
+    }
+    if (error < 0)
+        return start_refuse_errno(start, "metadata.bin cannot be written", error);
+    return ENGINE_OK;
+}
