@@ -12,7 +12,6 @@
 #include "script/signature.h"
 #include "slices.h"
 #include "store/blocks.h"
-#include <dirent.h>
 
 #define SLICES       20
 #define ROUNDS_PLAIN 3 /* the slices without scripts are short */
@@ -204,37 +203,6 @@ static void run_floor(struct bench *bench, void *(*run)(void *), size_t first, s
         pthread_join(threads[i], NULL);
 }
 
-/* CPU so far of the threads of each name. */
-static void read_threads(double cpu_ns[THREAD_NAMES])
-{
-    DIR *tasks = opendir("/proc/self/task");
-    struct dirent *entry;
-
-    memset(cpu_ns, 0, THREAD_NAMES * sizeof *cpu_ns);
-    while (tasks && (entry = readdir(tasks))) {
-        char path[300], name[32] = "";
-        unsigned long long ns = 0;
-
-        snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
-        FILE *file = fopen(path, "r");
-        if (!file || fscanf(file, "%31s", name) != 1)
-            name[0] = 0;
-        if (file)
-            fclose(file);
-        snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", entry->d_name);
-        file = fopen(path, "r");
-        if (!file || fscanf(file, "%llu", &ns) != 1)
-            ns = 0;
-        if (file)
-            fclose(file);
-        for (size_t i = 0; i < THREAD_NAMES; i++)
-            if (strcmp(name, thread_names[i]) == 0)
-                cpu_ns[i] += (double)ns;
-    }
-    if (tasks)
-        closedir(tasks);
-}
-
 static void load(struct bench *bench)
 {
     FILE *file = fopen(bench->path, "rb");
@@ -403,11 +371,11 @@ static void measure_slice(struct bench *bench, const struct slice *slice, bool w
 {
     double before[THREAD_NAMES], after[THREAD_NAMES];
 
-    read_threads(before);
+    slices_threads(thread_names, THREAD_NAMES, before);
     double start = slices_cpu_ns();
     import_pieces(bench, slice->first, slice->end);
     double middle = slices_cpu_ns();
-    read_threads(after);
+    slices_threads(thread_names, THREAD_NAMES, after);
     double again = slices_cpu_ns();
     if (with_scripts)
         run_floor(bench, check_signatures, slice->first_check, slice->check_end);

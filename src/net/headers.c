@@ -135,6 +135,7 @@ static void work_done(struct peer *peer, const struct headers_work *work)
         return;
     if (last && verdict == VALID) {
         peer_has(peer, last);
+        blocks_ask_peer(peer);
         protect(peer);
         blocks_ask_aside(peer, last);
         if (work->is_full)
