@@ -250,11 +250,14 @@ void blocks_ask(struct net *net)
 
 void blocks_follow(struct net *net)
 {
-    struct header_tree *tree = engine_lock_tree(net->engine);
+    struct engine_snapshot snapshot;
 
+    engine_snapshot(net->engine, &snapshot);
+    net->whole = snapshot.whole;
+    struct header_tree *tree = engine_lock_tree(net->engine);
     net->best = header_tree_best(tree);
-    if (net->tip)
-        download_follow(net->download, net->best, net->tip);
+    if (net->whole)
+        download_follow(net->download, net->best, net->whole);
     engine_unlock_tree(net->engine);
     for (struct peer *peer = net->peers; peer; peer = peer->next)
         blocks_peer_changed(peer);

@@ -275,6 +275,20 @@ static void window_fill(struct download *d)
         d->count = (uint32_t)(last - d->base + 1);
 }
 
+/* If a block before the window was lost: the window begins there, and ends earlier. */
+static void window_back(struct download *d, struct header_node *best, int32_t first)
+{
+    if (first >= d->base || first > best->height ||
+        header_ancestor(best, first)->status & HEADER_HAS_BLOCK)
+        return;
+    window_cut(d, first + (int32_t)d->config.window - 1);
+    if (d->count == 0)
+        return;
+    for (struct header_node *node = slot_at(d, d->base)->node->prev; d->base > first;
+         node = node->prev, d->count++)
+        *slot_at(d, --d->base) = slot_of(d, node);
+}
+
 void download_follow(struct download *d, struct header_node *best, struct header_node *have)
 {
     int32_t first = header_fork_point(best, have)->height + 1;
@@ -285,6 +299,7 @@ void download_follow(struct download *d, struct header_node *best, struct header
         window_cut(d, header_fork_point(best, last)->height);
     }
     window_advance(d, first);
+    window_back(d, best, first);
     if (d->count == 0)
         d->base = first;
     d->best = best;

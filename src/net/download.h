@@ -51,7 +51,8 @@ void download_add_peer(struct download *download, struct download_peer *peer, ui
 void download_remove_peer(struct download *download, struct download_peer *peer);
 
 /* What is missing between have (stored, with all before it) and best is to be downloaded; what was
- * planned on another chain is forgotten. Call it when either changes. */
+ * planned on another chain is forgotten. Call it when either changes; have steps back when a stored
+ * block was lost. */
 void download_follow(struct download *download, struct header_node *best, struct header_node *have);
 
 /* The next block to ask of peer, now counted as asked; NULL if there is none for it. is_lowest: all

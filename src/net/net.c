@@ -88,6 +88,8 @@ static void chain_refresh(struct net *net)
 
     engine_snapshot(net->engine, &snapshot);
     net->is_synced = snapshot.is_synced;
+    if (snapshot.whole != net->whole)
+        blocks_follow(net);
     if (block_hash_equal(&snapshot.tip_hash, &net->tip->hash))
         return;
     struct header_tree *tree = engine_lock_tree(net->engine);

@@ -192,6 +192,7 @@ struct net {
     struct sender unjudged[UNJUDGED_MAX]; /* the last ones, a ring */
     uint32_t unjudged_at;
     struct header_node *tip, *best; /* as last heard */
+    struct header_node *whole;      /* of the engine's snapshot, as last followed */
     bool is_synced;
 
     /* from other threads, under mutex; wake runs on ours */

@@ -19,7 +19,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CONN_OTHER 128 /* the monitor's, scrapes, those still closing */
+#define SYNCED_CHECK_MS 200
+#define CONN_OTHER      128 /* the monitor's, scrapes, those still closing */
 
 struct node {
     const struct options *options;
@@ -41,7 +42,8 @@ struct node {
     struct reactor_message stop_message, beat_message, state_message;
     _Atomic uint64_t turns; /* of the reactor, when asked */
 
-    struct reactor_message tip_message, failed_message, import_message;
+    struct reactor_message failed_message, import_message;
+    struct reactor_timer synced_timer;
     struct import_progress import_progress;
     struct import_result import_result;
     enum import_error import_error;
@@ -123,11 +125,9 @@ static void engine_tip(void *context, struct header_node *tip)
     struct node *node = context;
     struct net *net = atomic_load(&node->net);
 
-    if (tip)
-        node_log_tip(&node->log, tip);
-    if (net && tip)
+    node_log_tip(&node->log, tip);
+    if (net)
         net_notify_tip(net, tip);
-    reactor_post(node->reactor, &node->tip_message);
 }
 
 static void engine_invalid(void *context, const struct header_node *block, enum verdict verdict)
@@ -173,17 +173,18 @@ static void on_failed(struct reactor_message *message)
     end(node);
 }
 
-/* --exit-when-synced without an import. */
-static void on_tip(struct reactor_message *message)
+/* --exit-when-synced without an import. By a timer, since the engine's figures may be a moment
+ * older than what it tells of. */
+static void is_synced_yet(struct reactor_timer *timer)
 {
-    struct node *node = node_of(message, offsetof(struct node, tip_message));
+    struct node *node = node_of(timer, offsetof(struct node, synced_timer));
     struct engine_snapshot snapshot;
 
-    if (!node->options->exit_when_synced || node->options->import)
-        return;
     engine_snapshot(node->engine, &snapshot);
     if (snapshot.is_synced && snapshot.height == snapshot.header_height)
         end(node);
+    else
+        timer_set(node->reactor, timer, reactor_now_ms(node->reactor) + SYNCED_CHECK_MS);
 }
 
 static void print_import(struct node *node)
@@ -484,14 +485,16 @@ static void run(struct node *node)
 {
     bool has_import = node->options->import != NULL;
 
-    if (!node->options->is_daemon && (has_import || isatty(STDERR_FILENO)))
+    if (!node->options->is_daemon &&
+        (has_import || node->options->exit_when_synced || isatty(STDERR_FILENO)))
         atomic_store(&node->log.display, progress_start(node->reactor, stderr, take_sample, node));
     if (has_import) {
         int error = pthread_create(&node->import_thread, NULL, import_main, node);
         assert(error == 0);
         node->has_import_thread = true;
     }
-    engine_tip(node, NULL);
+    if (node->options->exit_when_synced && !has_import)
+        timer_set(node->reactor, &node->synced_timer, 0);
     int error = reactor_run(node->reactor);
     if (error < 0) {
         fprintf(stderr, "caesure: io_uring: %s\n", strerror(-error));
@@ -599,7 +602,7 @@ enum exit_code node_run(const struct options *options)
         fprintf(stderr, "caesure: --daemon: %s\n", strerror(-error));
         return EXIT_MEMORY;
     }
-    node.tip_message.run = on_tip;
+    node.synced_timer.run = is_synced_yet;
     node.failed_message.run = on_failed;
     node.import_message.run = on_imported;
     node.stop_message.run = on_stop;

@@ -96,6 +96,9 @@ struct engine_snapshot {
     size_t credit_used, resident_size;
     struct ledger_stats ledger;
     int32_t root_height;
+    /* The best of the blocks that are stored with all before them: behind the tip when a block
+     * before that turned out damaged. */
+    struct header_node *whole;
 };
 void engine_snapshot(struct engine *engine, struct engine_snapshot *snapshot);
 void engine_disk_stats(struct engine *engine, struct writer_stats *writer,

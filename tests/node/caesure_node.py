@@ -51,8 +51,8 @@ class CaesureNode:
         os.makedirs(folder, exist_ok=True)
         self.folder, self.port = folder, free_port()
         self.path = os.path.join(folder, "monitor")
-        self.command = [CAESURE, "--chain", "regtest", "-b", folder, "--monitor", self.path, "--assumevalid", "0", "-o",
-                        "0", "-s", f"127.0.0.1:{self.port}", *map(str, options)]
+        self.command = [CAESURE, "--chain", "regtest", "-b", folder, "--monitor", self.path, "--assumevalid", "0",
+                        "-s", f"127.0.0.1:{self.port}", *(() if "-o" in options else ("-o", "0")), *map(str, options)]
 
     def __enter__(self):
         self.log = open(os.path.join(self.folder, "log"), "a+", encoding="utf-8")

@@ -114,6 +114,62 @@ START_TEST(blocks_that_are_stored_are_not_asked)
 }
 END_TEST
 
+static void set_stored(struct header_node *best, int32_t first, int32_t last)
+{
+    for (int32_t height = first; height <= last; height++)
+        header_ancestor(best, height)->status |= HEADER_HAS_BLOCK;
+}
+
+static void store(struct download *d, struct header_node *node)
+{
+    node->status |= HEADER_HAS_BLOCK;
+    download_stored(d, node);
+}
+
+START_TEST(a_stored_block_that_is_lost_is_asked_again)
+{
+    struct header_node *best = grow(genesis(), 40, 0);
+    struct header_node *lost = header_ancestor(best, 4), *asked = header_ancestor(best, 11);
+    struct download *d = plan(16);
+    struct download_peer a = peer_with(40);
+    struct download_stats stats;
+
+    set_stored(best, 1, 10);
+    download_follow(d, best, header_ancestor(best, 10));
+    download_add_peer(d, &a, 0);
+    ck_assert_int_eq(next_height(d, &a, 0), 11);
+    /* Heard late that all is stored: nothing changes. */
+    download_follow(d, best, header_ancestor(best, 6));
+    download_stats(d, &stats);
+    ck_assert_int_eq(stats.lowest, 11);
+    ck_assert_uint_eq(stats.asked, 1);
+
+    lost->status &= (uint16_t)~HEADER_HAS_BLOCK;
+    download_follow(d, best, header_ancestor(best, 3));
+    download_stats(d, &stats);
+    ck_assert_int_eq(stats.lowest, 4);
+    ck_assert_uint_eq(stats.asked, 1); /* 11 is still in the window, 4 to 19 */
+    ck_assert_int_eq(next_height(d, &a, 0), 4);
+    ck_assert_int_eq(arrive(d, &a, lost, 10), DOWNLOAD_FIRST);
+    store(d, lost);
+    ck_assert_int_eq(arrive(d, &a, asked, 20), DOWNLOAD_FIRST);
+    store(d, asked);
+    download_follow(d, best, asked);
+    ck_assert_int_eq(next_height(d, &a, 20), 12);
+
+    /* So far behind that nothing of the window stays. */
+    set_stored(best, 12, 30);
+    download_follow(d, best, header_ancestor(best, 30));
+    header_ancestor(best, 1)->status &= (uint16_t)~HEADER_HAS_BLOCK;
+    download_follow(d, best, genesis());
+    ck_assert_int_eq(next_height(d, &a, 20), 1);
+    ck_assert_int_eq(next_height(d, &a, 20), -1); /* 2 to 16 are there */
+    download_remove_peer(d, &a);
+    ck_assert_uint_eq(a.in_flight, 0);
+    download_free(d);
+}
+END_TEST
+
 START_TEST(the_window_ends_where_it_should)
 {
     struct header_node *best = grow(genesis(), 100, 0);
@@ -130,7 +186,7 @@ START_TEST(the_window_ends_where_it_should)
     arrive(d, &a, header_ancestor(best, 1), 1);
     download_follow(d, best, genesis());
     ck_assert_int_eq(next_height(d, &b, 1), -1); /* arrived, not stored */
-    download_stored(d, header_ancestor(best, 1));
+    store(d, header_ancestor(best, 1));
     download_follow(d, best, genesis());
     ck_assert_int_eq(next_height(d, &b, 1), 4);
     download_free(d);
@@ -256,7 +312,7 @@ START_TEST(a_peer_that_holds_up_the_window_is_found_and_its_time_doubles)
     ck_assert_int_eq(next_height(d, &c, now_ms), -1);
     arrive(d, &a, header_ancestor(best, 1), now_ms);
     ck_assert_ptr_null(download_find_fault(d, now_ms + timeout_ms + 1, &fault));
-    download_stored(d, header_ancestor(best, 1)); /* a stored block takes 15 % off */
+    store(d, header_ancestor(best, 1)); /* a stored block takes 15 % off */
     download_follow(d, best, genesis());
     ck_assert_int_eq(next_height(d, &b, now_ms), 2);
     ck_assert_int_eq(next_height(d, &b, now_ms), 3);
@@ -479,7 +535,7 @@ START_TEST(a_branch_aside_that_becomes_best_is_not_asked_again)
     ck_assert_int_eq(next_height(d, &b, 0), -1);
     ck_assert_int_eq(arrive(d, &a, side, 10), DOWNLOAD_FIRST);
     side->status |= HEADER_HAS_BLOCK;
-    download_stored(d, side);
+    store(d, side);
     ck_assert_uint_eq(a.in_flight, 0);
     download_free(d);
 }
@@ -520,7 +576,7 @@ START_TEST(eight_peers_with_a_staller_and_a_liar_deliver_everything)
                         sim_leave(d, p); /* it has been found out */
                 } else if (arrival == DOWNLOAD_FIRST) {
                     node->status |= HEADER_HAS_BLOCK;
-                    download_stored(d, node);
+                    store(d, node);
                     good++;
                 }
             }
@@ -562,6 +618,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, blocks_are_asked_in_order_two_of_a_new_peer);
     tcase_add_test(tcase, blocks_that_are_stored_are_not_asked);
+    tcase_add_test(tcase, a_stored_block_that_is_lost_is_asked_again);
     tcase_add_test(tcase, the_window_ends_where_it_should);
     tcase_add_test(tcase, bytes_bound_all_but_the_lowest);
     tcase_add_test(tcase, a_limited_peer_is_asked_for_its_last_286_blocks);
