@@ -5,7 +5,8 @@
  *   with scripts:    each signature check that the import made, by libsecp256k1, and nothing else
  *   without scripts: txid and wtxid of each transaction
  *
- *     bench_import FILE [WORKERS [ROUNDS]] */
+ * on or off: only with, only without scripts.
+ *     bench_import FILE [WORKERS [ROUNDS [both|on|off]]] */
 #include "../tests/unit/engine_rig.h"
 #include "base/hash.h"
 #include "script/signature.h"
@@ -487,23 +488,38 @@ static void print_chain(const struct bench *bench)
            bench->worker_count);
 }
 
+/* An argument from 1 to max, or 0. */
+static uint32_t number_of(const char *text, uint32_t max)
+{
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+
+    return *text >= '0' && *text <= '9' && *end == 0 && value <= max ? (uint32_t)value : 0;
+}
+
 int main(int argc, char **argv)
 {
     struct bench bench = {.path = argc > 1 ? argv[1] : NULL, .worker_count = 2};
-    long rounds = argc > 3 ? atol(argv[3]) : 1;
+    uint32_t rounds = argc > 3 ? number_of(argv[3], 1000) : 1;
+    const char *which = argc > 4 ? argv[4] : "both";
+    bool is_plain = strcmp(which, "off") != 0, is_assumed = strcmp(which, "on") != 0;
 
     if (argc > 2)
-        bench.worker_count = (uint32_t)atol(argv[2]);
-    if (!bench.path || bench.worker_count < 1 || bench.worker_count > WORKERS_MAX || rounds < 1) {
-        fprintf(stderr, "usage: bench_import FILE [WORKERS [ROUNDS]]\n");
+        bench.worker_count = number_of(argv[2], WORKERS_MAX);
+    if (!bench.path || bench.worker_count == 0 || rounds == 0 || argc > 5 ||
+        (is_plain && is_assumed && strcmp(which, "both") != 0)) {
+        fprintf(stderr, "usage: bench_import FILE [WORKERS [ROUNDS [both|on|off]]]\n");
         return 2;
     }
     load(&bench);
     cut_slices(&bench);
-    catch_checks(&bench);
+    if (is_plain)
+        catch_checks(&bench);
     print_chain(&bench);
-    measure(&bench, true, (size_t)rounds);
-    measure(&bench, false, (size_t)rounds * ROUNDS_PLAIN);
+    if (is_plain)
+        measure(&bench, true, rounds);
+    if (is_assumed)
+        measure(&bench, false, (size_t)rounds * ROUNDS_PLAIN);
     arena_clear(&bench.arena);
     free(bench.pieces);
     free(bench.checks);

@@ -22,6 +22,8 @@ static bool has_duplicate_inputs(const struct tx *tx, const struct outpoint **sc
 {
     if (tx->input_count < 2)
         return false;
+    if (tx->input_count == 2)
+        return outpoint_equal(&tx->inputs[0].prevout, &tx->inputs[1].prevout);
     for (uint32_t i = 0; i < tx->input_count; i++)
         scratch[i] = &tx->inputs[i].prevout;
     qsort(scratch, tx->input_count, sizeof *scratch, compare_outpoints);
@@ -146,13 +148,19 @@ bool tx_sequence_locks_pass(const struct tx *tx, const struct coin_origin *origi
     return true;
 }
 
+uint64_t tx_prevouts_sigop_cost(const struct tx *tx, const struct tx_output *prevouts,
+                                uint32_t flags)
+{
+    uint64_t cost = 0;
+
+    for (uint32_t i = 0; i < tx->input_count; i++)
+        cost += input_sigop_cost(&tx->inputs[i], prevouts[i].script_pubkey, flags);
+    return cost;
+}
+
 uint64_t tx_sigop_cost(const struct tx *tx, const struct tx_output *prevouts, uint32_t flags)
 {
     uint64_t cost = (uint64_t)tx_legacy_sigops(tx) * WITNESS_SCALE;
 
-    if (prevouts == NULL)
-        return cost;
-    for (uint32_t i = 0; i < tx->input_count; i++)
-        cost += input_sigop_cost(&tx->inputs[i], prevouts[i].script_pubkey, flags);
-    return cost;
+    return prevouts ? cost + tx_prevouts_sigop_cost(tx, prevouts, flags) : cost;
 }

@@ -41,4 +41,7 @@ bool tx_input_needs_coin_time(const struct tx *tx, const struct tx_input *input)
 /* The sigop cost of a transaction that spends prevouts (of a coinbase: NULL) under the block's
  * script flags. */
 uint64_t tx_sigop_cost(const struct tx *tx, const struct tx_output *prevouts, uint32_t flags);
+/* Of that, what hangs on the prevouts: the rest is 4 × tx_legacy_sigops. */
+uint64_t tx_prevouts_sigop_cost(const struct tx *tx, const struct tx_output *prevouts,
+                                uint32_t flags);
 #endif

@@ -18,8 +18,9 @@ void checkpoint_copy_shard(const struct ledger *ledger, uint32_t shard, struct s
 {
     const struct root *root = &ledger->root;
     uint64_t entry_count = root->index.shards[shard].count;
+    const struct side_coins *side = &root->sides[part_of_shard(&root->key, shard)];
     size_t most =
-        (entry_count + 1) * sizeof(struct index_entry) + root->side_count * sizeof *root->side;
+        (entry_count + 1) * sizeof(struct index_entry) + side->count * sizeof *side->coins;
 
     if (most > image->capacity) {
         image->capacity = most + most / 8;
@@ -32,10 +33,10 @@ void checkpoint_copy_shard(const struct ledger *ledger, uint32_t shard, struct s
     image->side_count = 0;
     image->size = entry_count * sizeof(struct index_entry);
     index_pack(&root->index, shard, (struct index_entry *)image->data);
-    for (uint32_t i = 0; i < root->side_count; i++) {
-        if (root->side[i].shard != shard)
+    for (uint32_t i = 0; i < side->count; i++) {
+        if (side->coins[i].shard != shard)
             continue;
-        append(image, &root->side[i], sizeof root->side[i]);
+        append(image, &side->coins[i], sizeof side->coins[i]);
         image->side_count++;
     }
 }

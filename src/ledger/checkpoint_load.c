@@ -90,6 +90,7 @@ static const char *set_stamps(struct loading *l,
             return "its shards are of two chains";
     }
     l->ledger->root_world->node = lowest;
+    l->ledger->root_world->height = lowest->height;
     return NULL;
 }
 
@@ -243,6 +244,7 @@ int checkpoint_load(struct disk *disk, struct ledger *ledger, uint32_t network,
                      (unsigned long long)numbers.at[i], wrong);
         root_reset(&ledger->root, before);
         ledger->root_world->node = before;
+        ledger->root_world->height = before->height;
     }
     free(numbers.at);
     if (rc == 0 && loaded->sequence == 0)

@@ -28,13 +28,12 @@ void ledger_key_init(struct ledger_key *key, const uint8_t bytes[LEDGER_KEY_SIZE
     key->sum[1] = sum.k1;
     key->tag_mask = UINT64_MAX << (64 - tag_bits);
     key->shard_mask = shard_count - 1;
+    key->part_count = shard_count < LEDGER_PARTS ? shard_count : LEDGER_PARTS;
+    key->part_shift = (unsigned)__builtin_ctz(shard_count / key->part_count);
 }
 
-struct coin_hash coin_hash_of(const struct ledger_key *key, const struct outpoint *outpoint)
+static struct coin_hash hash_of(const struct ledger_key *key, const uint64_t h[2])
 {
-    uint64_t h[2];
-
-    siphash128_36(key->tag, (const uint8_t *)outpoint, h);
     return (struct coin_hash){
         .tag = h[0] & key->tag_mask,
         .shard = (uint32_t)h[1] & key->shard_mask,
@@ -42,60 +41,58 @@ struct coin_hash coin_hash_of(const struct ledger_key *key, const struct outpoin
     };
 }
 
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* The outpoint's hash is a secret that goes with it, so it serves as the key. Nobody gains by two
+ * TxOuts with one check: it has 21 bits, and tells coins with equal tags and rotten bytes. */
+static uint32_t check_of(const struct ledger_key *key, const uint64_t h[2], struct bytes txout)
+{
+    uint64_t a = key->check.k0 ^ h[0], b = key->check.k1 ^ h[1] ^ txout.size;
+    uint8_t last[16] = {0};
+
+    for (; txout.size >= 16; txout = bytes_sub(txout, 16, SIZE_MAX))
+        a = mix(a ^ le64_read(txout.data), b ^ le64_read(txout.data + 8));
+    memcpy(last, txout.data, txout.size);
+    a = mix(a ^ le64_read(last), b ^ le64_read(last + 8));
+    return (uint32_t)(mix(a ^ key->check.k1, b) >> (64 - COIN_CHECK_BITS));
+}
+
+struct coin_hash coin_hash_of(const struct ledger_key *key, const struct outpoint *outpoint)
+{
+    uint64_t h[2];
+
+    siphash128_36(key->tag, (const uint8_t *)outpoint, h);
+    return hash_of(key, h);
+}
+
 uint32_t coin_check_of(const struct ledger_key *key, const struct outpoint *outpoint,
                        struct bytes txout)
 {
     uint64_t h[2];
 
-    siphash128_36(key->check, (const uint8_t *)outpoint, h);
-    return siphash24((struct siphash_key){h[0], h[1]}, txout.data, txout.size) >>
-           (64 - COIN_CHECK_BITS);
+    siphash128_36(key->tag, (const uint8_t *)outpoint, h);
+    return check_of(key, h, txout);
+}
+
+uint32_t coin_hash_and_check(const struct ledger_key *key, const struct outpoint *outpoint,
+                             struct bytes txout, struct coin_hash *hash)
+{
+    uint64_t h[2];
+
+    siphash128_36(key->tag, (const uint8_t *)outpoint, h);
+    *hash = hash_of(key, h);
+    return check_of(key, h, txout);
 }
 
 bool coin_is_possible(struct bytes script_pubkey)
 {
     return script_pubkey.size <= SCRIPT_SIZE_MAX &&
            !(script_pubkey.size > 0 && script_pubkey.data[0] == OP_RETURN);
-}
-
-static void hash_outputs(const struct ledger_key *key, const struct block *block,
-                         const struct tx *tx, struct coin_hash *hashes, uint32_t *checks)
-{
-    struct outpoint outpoint = {.txid = tx->txid};
-
-    for (uint32_t i = 0; i < tx->output_count; i++) {
-        const struct tx_output *output = &tx->outputs[i];
-        const uint8_t *txout = block->raw.data + output->offset;
-        const uint8_t *end = output->script_pubkey.data + output->script_pubkey.size;
-
-        outpoint.vout = i;
-        hashes[i] = coin_hash_of(key, &outpoint);
-        checks[i] =
-            coin_is_possible(output->script_pubkey)
-                ? coin_check_of(key, &outpoint, (struct bytes){txout, (size_t)(end - txout)})
-                : COIN_NEVER;
-    }
-}
-
-void coin_hash_block(const struct ledger_key *key, const struct block *block,
-                     struct coin_hash *inputs, struct coin_hash *outputs, uint32_t *checks)
-{
-    for (uint32_t t = 0; t < block->tx_count; t++) {
-        const struct tx *tx = &block->txs[t];
-
-        for (uint32_t i = 0; t > 0 && i < tx->input_count; i++)
-            *inputs++ = coin_hash_of(key, &tx->inputs[i].prevout);
-        hash_outputs(key, block, tx, outputs, checks);
-        outputs += tx->output_count;
-        checks += tx->output_count;
-    }
-}
-
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-    unsigned __int128 product = (unsigned __int128)a * b;
-
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
 uint64_t coin_sum_of(const struct ledger_key *key, uint64_t tag, uint64_t word)

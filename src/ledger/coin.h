@@ -10,7 +10,6 @@
 #define COIN_POS_BITS   42
 #define COIN_CHECK_BITS 21
 #define COIN_POS_MAX    (((uint64_t)1 << COIN_POS_BITS) - 1)
-#define COIN_NEVER      UINT32_MAX /* in place of a check: this output is never a coin */
 
 /* Random and secret, one a base directory; the subkeys follow from the bytes. */
 struct ledger_key {
@@ -19,7 +18,19 @@ struct ledger_key {
     uint64_t sum[2];
     uint64_t tag_mask; /* the tag_bits highest bits: 64 in use, 12 in tests so that tags collide */
     uint32_t shard_mask; /* shard_count - 1 */
+    unsigned part_shift;
+    uint32_t part_count;
 };
+
+/* Shards that follow each other are a part. What happens in one part touches nothing of another:
+ * an outpoint has its shard, and whether it may be spent depends on nothing but what blocks did to
+ * it before. So threads work on a block's parts at once. */
+#define LEDGER_PARTS 32
+
+static inline uint32_t part_of_shard(const struct ledger_key *key, uint32_t shard)
+{
+    return shard >> key->part_shift;
+}
 
 struct coin_hash {
     uint64_t tag; /* orders a shard */
@@ -70,11 +81,9 @@ uint32_t coin_check_of(const struct ledger_key *key, const struct outpoint *outp
 /* Outputs that begin with OP_RETURN or have more than 10,000 bytes of script are never coins. */
 bool coin_is_possible(struct bytes script_pubkey);
 
-/* The hashes of a whole block: inputs has room for its input_count (the coinbase's is left out:
- * block order, from the second transaction on), outputs and checks for its output_count. txids must
- * be there. */
-void coin_hash_block(const struct ledger_key *key, const struct block *block,
-                     struct coin_hash *inputs, struct coin_hash *outputs, uint32_t *checks);
+/* Both in one. */
+uint32_t coin_hash_and_check(const struct ledger_key *key, const struct outpoint *outpoint,
+                             struct bytes txout, struct coin_hash *hash);
 
 /* What a coin adds to the keyed sum of its shard. */
 uint64_t coin_sum_of(const struct ledger_key *key, uint64_t tag, uint64_t word);

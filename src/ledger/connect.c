@@ -1,185 +1,277 @@
 #include "ledger/state.h"
 
+#include <stdlib.h>
+
 #define GROUP 32 /* lookups under way together: each waits for memory, all wait at once */
 #define AHEAD 8
 
-static void push(struct ledger *ledger, struct world *world, const struct outpoint *outpoint,
-                 const struct coin_hash *hash, uint16_t flags, uint64_t word)
+/* What one part has to say about one block. */
+struct finding {
+    int error;
+    uint32_t repeated; /* the first output that exists already, or NOTHING */
+    uint32_t missing;  /* the first input without a coin, or NOTHING */
+};
+
+#define NOTHING UINT32_MAX
+
+struct work {
+    struct ledger *ledger;
+    struct connecting *connecting;
+    size_t count;
+    struct finding *findings; /* by part, then by block */
+};
+
+static void note(uint32_t *first, uint32_t place)
 {
-    world->events[world->event_count] = (struct event){.outpoint = *outpoint,
-                                                       .shard = (uint16_t)hash->shard,
-                                                       .flags = flags,
-                                                       .slot = hash->slot,
-                                                       .tag = hash->tag,
-                                                       .word = word};
-    recent_add(&ledger->recent, world, world->event_count);
-    world->event_count++;
+    if (place < *first)
+        *first = place;
+}
+
+/* The coin with event's outpoint in world: 0 with the word (0: there is none), or -errno. */
+static int find_exact(struct ledger *ledger, const struct recent *recent, const struct world *world,
+                      const struct event *event, uint64_t *word)
+{
+    const struct coin_hash hash = event_hash(event);
+    const struct event *last = recent_find(recent, world, &event->outpoint, event->slot);
+
+    *word = last && !(last->flags & EVENT_SPEND) ? last->word : 0;
+    return last ? 0 : root_find_exact(&ledger->root, &event->outpoint, &hash, word);
 }
 
 /* All against the parent: nothing of this block is in yet. */
-static int check_bip30(struct ledger *ledger, struct world *world, const struct ledger_block *lb,
-                       struct connect_result *result)
+static void check_bip30(struct ledger *ledger, uint32_t part, const struct world *world,
+                        struct finding *finding)
 {
-    const struct block *block = lb->block;
-    const struct coin_hash *hash = lb->outputs, *end = hash + block->output_count;
-    const uint32_t *check = lb->checks;
+    const struct recent *recent = &ledger->recents[part];
 
-    for (uint32_t t = 0; t < block->tx_count; t++) {
-        struct outpoint outpoint = {.txid = block->txs[t].txid};
+    for (uint32_t e = events_begin(world->ends, part); e < world->ends[part]; e++) {
+        const struct event *event = &world->events[e];
+        uint64_t word;
 
-        for (; outpoint.vout < block->txs[t].output_count; outpoint.vout++, hash++) {
-            if (end - hash > AHEAD) {
-                recent_prefetch(&ledger->recent, hash[AHEAD].slot);
-                root_prefetch(&ledger->root, &hash[AHEAD]);
-            }
-            if (*check++ == COIN_NEVER)
-                continue;
-
-            const struct event *event =
-                recent_find(&ledger->recent, world->parent, &outpoint, hash->slot);
-            uint64_t word = 0;
-            int rc = 0;
-            if (!event)
-                rc = root_find_exact(&ledger->root, &outpoint, hash, &word);
-            else if (!(event->flags & EVENT_SPEND))
-                word = event->word;
-            if (rc != 0)
-                return rc;
-            if (word != 0 && lb->bip30 == BIP30_ENFORCED) {
-                *result = (struct connect_result){CONNECT_BIP30, t, 0};
-                return 0;
-            }
-            if (word != 0)
-                push(ledger, world, &outpoint, hash, EVENT_SPEND | EVENT_REPLACED, word);
+        if (e + AHEAD < world->ends[part]) {
+            struct coin_hash later = event_hash(&event[AHEAD]);
+            recent_prefetch(recent, later.slot);
+            root_prefetch(&ledger->root, &later);
         }
-    }
-    return 0;
-}
-
-struct input_walk {
-    const struct tx *tx;
-    uint32_t input;
-};
-
-static const struct outpoint *next_prevout(struct input_walk *walk)
-{
-    while (walk->input == walk->tx->input_count) {
-        walk->tx++;
-        walk->input = 0;
-    }
-    return &walk->tx->inputs[walk->input++].prevout;
-}
-
-/* refs[i] from the root for each input of which the parent's world has no event; position 0: not
- * there. */
-static void find_in_root(const struct ledger *ledger, const struct world *parent,
-                         const struct ledger_block *lb, uint32_t count, struct coin_ref *refs)
-{
-    struct input_walk walk = {lb->block->txs + 1, 0};
-    const struct outpoint *prevouts[GROUP];
-    const struct coin_hash *hashes = lb->inputs;
-    bool in_root[GROUP];
-
-    for (uint32_t n; count > 0; count -= n, hashes += n, refs += n) {
-        n = count < GROUP ? count : GROUP;
-        for (uint32_t i = 0; i < n; i++) {
-            prevouts[i] = next_prevout(&walk);
-            recent_prefetch(&ledger->recent, hashes[i].slot);
-        }
-        for (uint32_t i = 0; i < n; i++)
-            recent_prefetch_events(&ledger->recent, hashes[i].slot);
-        for (uint32_t i = 0; i < n; i++) {
-            in_root[i] = !recent_find(&ledger->recent, parent, prevouts[i], hashes[i].slot);
-            if (in_root[i])
-                root_prefetch(&ledger->root, &hashes[i]);
-        }
-        for (uint32_t i = 0; i < n; i++) {
-            bool is_exact = false;
-            uint64_t word =
-                in_root[i] ? root_find(&ledger->root, prevouts[i], &hashes[i], &is_exact) : 0;
-            refs[i] = coin_ref_of(word, is_exact);
-        }
-    }
-}
-
-/* ref comes with what the root has. False: the coin is missing or spent. */
-static bool spend(struct ledger *ledger, struct world *world, const struct outpoint *prevout,
-                  const struct coin_hash *hash, struct coin_ref *ref)
-{
-    struct event *event = recent_find(&ledger->recent, world, prevout, hash->slot);
-    uint16_t flags = EVENT_SPEND;
-
-    if (event) {
         if (event->flags & EVENT_SPEND)
-            return false;
-        *ref = coin_ref_of(event->word, true);
-        if (event >= world->events && event < world->events + world->event_count) {
-            event->flags |= EVENT_OWN;
-            flags |= EVENT_OWN;
-        }
+            continue;
+        finding->error = find_exact(ledger, recent, world->parent, event, &word);
+        if (finding->error != 0)
+            return;
+        if (word != 0)
+            note(&finding->repeated, event->place);
     }
-    if (ref->pos == 0)
+}
+
+/* The last event of a spend's coin that its world sees: false if that is a spend, too. Without any,
+ * the word stays 0: the root has to be asked. */
+static bool spend_recent(const struct recent *recent, const struct world *world,
+                         const struct event *first, struct event *event, struct coin_ref *ref)
+{
+    struct event *last = recent_find(recent, world, &event->outpoint, event->slot);
+
+    if (!last)
+        return true;
+    if (last->flags & EVENT_SPEND)
         return false;
-    push(ledger, world, prevout, hash, flags, coin_word(ref->pos, ref->is_coinbase, ref->check));
-    world->spent_count++;
+    if (last >= first && last < event) {
+        last->flags |= EVENT_OWN;
+        event->flags |= EVENT_OWN;
+    }
+    event->word = last->word;
+    *ref = coin_ref_of(last->word, true);
     return true;
 }
 
-static void create(struct ledger *ledger, struct world *world, const struct ledger_block *lb,
-                   const struct tx *tx, uint32_t first_output)
+static void spend_in_root(struct ledger *ledger, struct event *event, struct coin_ref *ref,
+                          struct finding *finding)
 {
-    const struct coin_hash *hashes = lb->outputs + first_output;
-    const uint32_t *checks = lb->checks + first_output;
-    struct outpoint outpoint = {.txid = tx->txid};
+    const struct coin_hash hash = event_hash(event);
+    bool is_exact;
 
-    for (uint32_t i = 0; i < tx->output_count; i++) {
-        if (first_output + i + AHEAD < lb->block->output_count)
-            recent_prefetch(&ledger->recent, hashes[i + AHEAD].slot);
-        if (checks[i] == COIN_NEVER)
-            continue;
-        outpoint.vout = i;
-        push(ledger, world, &outpoint, &hashes[i], 0,
-             coin_word(lb->pos + tx->outputs[i].offset, tx == lb->block->txs, checks[i]));
-        world->created_count++;
+    event->word = root_find(&ledger->root, &event->outpoint, &hash, &is_exact);
+    *ref = coin_ref_of(event->word, is_exact);
+    if (event->word == 0)
+        note(&finding->missing, event->place);
+}
+
+/* The world gets all its events, whatever is found. */
+static void follow(struct ledger *ledger, uint32_t part, const struct connecting *c,
+                   struct finding *finding)
+{
+    struct world *world = c->world;
+    struct recent *recent = &ledger->recents[part];
+    struct event *first = world->events + events_begin(world->ends, part);
+    struct event *end = world->events + world->ends[part];
+    struct event *in_root[GROUP];
+
+    for (struct event *group = first; group < end; group += GROUP) {
+        uint32_t n = end - group < GROUP ? (uint32_t)(end - group) : GROUP;
+        uint32_t in_root_count = 0;
+
+        for (uint32_t i = 0; i < n; i++)
+            recent_prefetch(recent, group[i].slot);
+        for (uint32_t i = 0; i < n; i++)
+            if (group[i].flags & EVENT_SPEND)
+                recent_prefetch_events(recent, group[i].slot);
+        for (uint32_t i = 0; i < n; i++) {
+            struct event *event = &group[i];
+
+            if (!(event->flags & EVENT_SPEND)) {
+                event->word += c->lb.pos;
+            } else if (event->flags & EVENT_REPLACED) {
+                /* its word is known */
+            } else if (!spend_recent(recent, world, first, event, &c->refs[event->place])) {
+                note(&finding->missing, event->place);
+            } else if (event->word == 0) {
+                const struct coin_hash hash = event_hash(event);
+                root_prefetch(&ledger->root, &hash);
+                in_root[in_root_count++] = event;
+            }
+            recent_add(recent, world, (uint32_t)(event - world->events));
+        }
+        for (uint32_t i = 0; i < in_root_count; i++)
+            spend_in_root(ledger, in_root[i], &c->refs[in_root[i]->place], finding);
     }
+}
+
+static void connect_part(void *arg, uint32_t part)
+{
+    const struct work *work = arg;
+    struct finding *finding = work->findings + part * work->count;
+
+    for (size_t i = 0; i < work->count; i++, finding++) {
+        const struct connecting *c = &work->connecting[i];
+        const struct world *world = c->world;
+
+        *finding = (struct finding){.repeated = NOTHING, .missing = NOTHING};
+        if (c->error != 0)
+            continue;
+        recent_reserve(&work->ledger->recents[part],
+                       world->ends[part] - events_begin(world->ends, part));
+        if (c->lb.bip30 == BIP30_ENFORCED)
+            check_bip30(work->ledger, part, world, finding);
+        follow(work->ledger, part, c, finding);
+    }
+}
+
+/* The same events, and before each output that is in the parent's world already one that takes that
+ * out. */
+static int replace_repeated(struct ledger *ledger, struct world *world)
+{
+    struct event *old = world->events;
+    struct event *events = xmalloc((size_t)world->ends[LEDGER_PARTS - 1] * 2 * sizeof *events);
+    uint32_t from = 0, count = 0;
+    int error = 0;
+
+    for (uint32_t p = 0; p < LEDGER_PARTS; p++) {
+        for (; from < world->ends[p]; from++) {
+            uint64_t word = 0;
+
+            if (!(old[from].flags & EVENT_SPEND) && error == 0)
+                error = find_exact(ledger, &ledger->recents[p], world->parent, &old[from], &word);
+            if (word != 0) {
+                events[count] = old[from];
+                events[count].flags = EVENT_SPEND | EVENT_REPLACED;
+                events[count++].word = word;
+            }
+            events[count++] = old[from];
+        }
+        world->ends[p] = count;
+    }
+    world->events = events;
+    free(old);
+    return error;
+}
+
+static int take_block(struct ledger *ledger, struct connecting *c)
+{
+    struct world *world = c->world;
+    const struct block_events *events = c->lb.events;
+
+    assert(world->parent && !world->is_connected && !world->events && events->events);
+    world->events = events->events;
+    memcpy(world->ends, events->ends, sizeof world->ends);
+    world->undo_count = events->input_count;
+    world->spent_count = events->input_count;
+    world->created_count = events->created_count;
+    world->is_connected = true;
+    c->result = (struct connect_result){.verdict = CONNECT_OK};
+    if (c->lb.bip30 == BIP30_OVERWRITE)
+        return replace_repeated(ledger, world);
+    return 0;
+}
+
+/* The transaction of flat input or output number place. */
+static void locate(const struct block *block, uint32_t place, struct connect_result *result)
+{
+    bool is_input = result->verdict == CONNECT_MISSING;
+    uint32_t t = is_input;
+
+    for (;; t++) {
+        uint32_t count = is_input ? block->txs[t].input_count : block->txs[t].output_count;
+
+        if (place < count)
+            break;
+        place -= count;
+    }
+    result->tx_index = t;
+    result->input_index = is_input ? place : 0;
+}
+
+static void conclude(const struct work *work, size_t i)
+{
+    struct connecting *c = &work->connecting[i];
+    uint32_t repeated = NOTHING, missing = NOTHING;
+
+    for (uint32_t p = 0; p < work->ledger->config.key.part_count; p++) {
+        const struct finding *finding = &work->findings[p * work->count + i];
+
+        if (finding->error != 0)
+            c->error = finding->error;
+        note(&repeated, finding->repeated);
+        note(&missing, finding->missing);
+    }
+    if (repeated != NOTHING)
+        c->result.verdict = CONNECT_BIP30;
+    else if (missing != NOTHING)
+        c->result.verdict = CONNECT_MISSING;
+    if (c->result.verdict != CONNECT_OK)
+        locate(c->lb.block, repeated != NOTHING ? repeated : missing, &c->result);
+}
+
+void worlds_connect(struct ledger *ledger, struct connecting *connecting, size_t count)
+{
+    struct work work = {ledger, connecting, count, NULL};
+    uint64_t event_count = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct connecting *c = &connecting[i];
+
+        assert(c->world->parent->is_connected && (i == 0 || c->lb.bip30 != BIP30_OVERWRITE));
+        c->error = take_block(ledger, c);
+        if (c->lb.pos > COIN_POS_MAX - c->lb.block->raw.size ||
+            c->world->ends[LEDGER_PARTS - 1] >= 1u << RECENT_INDEX_BITS)
+            c->error = -EFBIG;
+        if (c->error != 0) { /* its events are in no table */
+            free(c->world->events);
+            c->world->events = NULL;
+        }
+        event_count += c->world->ends[LEDGER_PARTS - 1];
+    }
+    work.findings = xmalloc(count * LEDGER_PARTS * sizeof *work.findings);
+    ledger_run_parts(ledger, connect_part, &work, event_count);
+    for (size_t i = 0; i < count; i++)
+        conclude(&work, i);
+    free(work.findings);
 }
 
 int world_connect(struct ledger *ledger, struct world *world, const struct ledger_block *lb,
                   struct coin_ref *refs, struct connect_result *result)
 {
-    const struct block *block = lb->block;
-    uint32_t input_count = block->tx_count ? block->input_count - block->txs[0].input_count : 0;
-    uint32_t event_max = input_count + block->output_count * (lb->bip30 == BIP30_OVERWRITE ? 2 : 1);
-    uint32_t input = 0, output = 0;
+    struct connecting c = {.world = world, .lb = *lb, .refs = refs};
 
-    assert(world->parent && world->parent->is_connected && !world->is_connected && !world->events);
-    *result = (struct connect_result){.verdict = CONNECT_OK};
-    if (lb->pos > COIN_POS_MAX - block->raw.size || event_max >= 1u << RECENT_INDEX_BITS)
-        return -EFBIG;
-    recent_reserve(&ledger->recent, event_max);
-    world->events = xmalloc(event_max * sizeof *world->events);
-    world->undo_count = input_count;
-
-    if (lb->bip30 != BIP30_UNCHECKED) {
-        int rc = check_bip30(ledger, world, lb, result);
-        if (rc != 0 || result->verdict != CONNECT_OK)
-            return rc;
-    }
-    if (input_count > 0)
-        find_in_root(ledger, world->parent, lb, input_count, refs);
-
-    for (uint32_t t = 0; t < block->tx_count; t++) {
-        const struct tx *tx = &block->txs[t];
-
-        for (uint32_t i = 0; t > 0 && i < tx->input_count; i++, input++) {
-            if (!spend(ledger, world, &tx->inputs[i].prevout, &lb->inputs[input], &refs[input])) {
-                *result = (struct connect_result){CONNECT_MISSING, t, i};
-                return 0;
-            }
-        }
-        create(ledger, world, lb, tx, output);
-        output += tx->output_count;
-    }
-    world->is_connected = true;
-    return 0;
+    worlds_connect(ledger, &c, 1);
+    *result = c.result;
+    return c.error;
 }

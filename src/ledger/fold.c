@@ -1,82 +1,122 @@
 #include "ledger/state.h"
 
-#define AHEAD 8
+#include <stdlib.h>
 
-static int apply(struct root *root, const struct world *world, uint64_t *undo)
-{
-    for (uint32_t e = 0; e < world->event_count; e++) {
-        const struct event *event = &world->events[e];
-        struct coin_hash hash = event_hash(event);
-        bool is_own = event->flags & EVENT_OWN;
-        int rc = 0;
+#define AHEAD  16
+#define NEARER 8
 
-        if (e + AHEAD < world->event_count) {
-            struct coin_hash later = event_hash(&world->events[e + AHEAD]);
-            root_prefetch(root, &later);
-        }
-        if (undo && (event->flags & (EVENT_SPEND | EVENT_REPLACED)) == EVENT_SPEND)
-            *undo++ = is_own ? 0 : event->word;
-        if (is_own)
-            continue;
-        if (event->flags & EVENT_SPEND) {
-            uint64_t gone = root_delete(root, &event->outpoint, &hash, event->word);
-            assert(gone == event->word); /* else this world was never verified */
-        } else {
-            rc = root_insert(root, &event->outpoint, &hash, event->word, true);
-        }
-        if (rc != 0)
-            return rc;
-    }
-    return 0;
-}
-
-int ledger_fold(struct ledger *ledger, struct world *world, uint64_t *undo)
-{
-    struct world *old = ledger->root_world;
-
-    assert(world->parent == old && world->is_connected);
-    ledger_drop_all_but(ledger, world);
-    int rc = apply(&ledger->root, world, undo);
-    if (rc != 0)
-        return rc;
-    world_sweep(ledger, world);
-    world->parent = NULL;
-    ledger->root_world = world;
-    world_release(ledger, old);
-    root_stamp(&ledger->root, world->node);
-    index_grow_step(&ledger->root.index);
-    return 0;
-}
-
-/* The inputs and outputs of a block in the order in which they act. */
-struct walk {
-    const struct ledger_block *lb;
-    struct root *root;
-    uint32_t input, output;
+/* Worlds from the root's child on, each the next one's parent. */
+struct folding {
+    struct ledger *ledger;
+    struct world *worlds[WORLD_SLOTS_MAX];
+    size_t count;
+    uint64_t *const *undo;
+    int errors[LEDGER_PARTS];
 };
 
-static const struct coin_hash *next_input(struct walk *w)
+static void look_ahead(const struct root *root, const struct recent *recent,
+                       const struct event *event, const struct event *end)
 {
-    const struct coin_hash *hash = &w->lb->inputs[w->input++];
+    if (end - event > AHEAD) {
+        struct coin_hash later = event_hash(&event[AHEAD]);
 
-    if (w->input + AHEAD < w->lb->block->input_count - w->lb->block->txs[0].input_count)
-        root_prefetch(w->root, hash + AHEAD);
-    return hash;
+        recent_prefetch(recent, later.slot);
+        if (!(event[AHEAD].flags & EVENT_OWN))
+            root_prefetch(root, &later);
+    }
+    if (end - event > NEARER && !(event[NEARER].flags & EVENT_SPEND))
+        recent_prefetch_events(recent, event[NEARER].slot);
 }
 
-/* *word: 0 if the output is never a coin. */
-static const struct coin_hash *next_output(struct walk *w, const struct tx *tx, uint32_t vout,
-                                           uint64_t *word)
+/* A later one of the worlds spends this coin: neither concerns the root. */
+static bool is_passed(const struct folding *f, const struct recent *recent,
+                      const struct event *event)
 {
-    const struct coin_hash *hash = &w->lb->outputs[w->output];
-    uint32_t check = w->lb->checks[w->output++];
+    if (f->count == 1)
+        return false;
+    struct event *last =
+        recent_find(recent, f->worlds[f->count - 1], &event->outpoint, event->slot);
+    if (!(last->flags & EVENT_SPEND) || last->word != event->word)
+        return false;
+    last->flags |= EVENT_PASSED;
+    return true;
+}
 
-    if (w->output + AHEAD < w->lb->block->output_count)
-        root_prefetch(w->root, hash + AHEAD);
-    *word = check == COIN_NEVER
-                ? 0
-                : coin_word(w->lb->pos + tx->outputs[vout].offset, tx == w->lb->block->txs, check);
-    return hash;
+static int fold_event(struct folding *f, const struct recent *recent, const struct event *event,
+                      uint64_t *undo)
+{
+    struct root *root = &f->ledger->root;
+    struct coin_hash hash = event_hash(event);
+    bool is_own = event->flags & EVENT_OWN;
+
+    if (!(event->flags & EVENT_SPEND)) {
+        if (is_own || is_passed(f, recent, event))
+            return 0;
+        return root_insert(root, &event->outpoint, &hash, event->word, true);
+    }
+    if (undo && !(event->flags & EVENT_REPLACED))
+        undo[event->place] = is_own ? 0 : event->word;
+    if (is_own || event->flags & EVENT_PASSED)
+        return 0;
+    uint64_t gone = root_delete(root, &event->outpoint, &hash, event->word);
+    assert(gone == event->word); /* else this world was never verified */
+    return 0;
+}
+
+static void fold_part(void *arg, uint32_t part)
+{
+    struct folding *f = arg;
+    struct root *root = &f->ledger->root;
+    struct recent *recent = &f->ledger->recents[part];
+    uint32_t shards = root->index.shard_count / root->key.part_count;
+
+    for (size_t w = 0; w < f->count; w++) {
+        const struct world *world = f->worlds[w];
+        const struct event *end = world->events + world->ends[part];
+
+        for (uint32_t e = events_begin(world->ends, part); e < world->ends[part]; e++) {
+            look_ahead(root, recent, &world->events[e], end);
+            int rc = fold_event(f, recent, &world->events[e], f->undo ? f->undo[w] : NULL);
+            if (rc != 0) {
+                f->errors[part] = rc;
+                return;
+            }
+            recent_remove(recent, world, e);
+        }
+    }
+    for (uint32_t s = 0; s < shards; s++)
+        root->stamps[part * shards + s] = f->worlds[f->count - 1]->node;
+    index_grow_step(&root->index, part * shards, shards);
+}
+
+int ledger_fold(struct ledger *ledger, struct world *world, uint64_t *const *undo)
+{
+    struct folding f = {.ledger = ledger, .undo = undo};
+    struct world *old = ledger->root_world;
+    uint64_t event_count = 0;
+
+    ledger_drop_beside(ledger, world);
+    for (struct world *w = world; w != old; w = w->parent)
+        f.count++;
+    size_t at = f.count;
+    for (struct world *w = world; w != old; w = w->parent) {
+        assert(w->is_connected);
+        f.worlds[--at] = w;
+        event_count += w->ends[LEDGER_PARTS - 1];
+    }
+    ledger_run_parts(ledger, fold_part, &f, event_count);
+    for (uint32_t p = 0; p < LEDGER_PARTS; p++)
+        if (f.errors[p] != 0)
+            return f.errors[p];
+    free(world->events);
+    world->events = NULL;
+    world->created_count = world->spent_count = world->undo_count = 0;
+    memset(world->ends, 0, sizeof world->ends);
+    world->parent = NULL;
+    ledger->root_world = world;
+    f.worlds[f.count - 1] = old;
+    worlds_release(ledger, f.worlds, f.count);
+    return 0;
 }
 
 struct absent {
@@ -84,22 +124,32 @@ struct absent {
     uint32_t coinbase_outputs; /* of them */
 };
 
+static const struct event *events_end(const struct ledger_block *lb)
+{
+    return lb->events->events + lb->events->ends[LEDGER_PARTS - 1];
+}
+
+static void prefetch_later(const struct root *root, const struct ledger_block *lb,
+                           const struct event *event)
+{
+    if (events_end(lb) - event > AHEAD) {
+        struct coin_hash later = event_hash(&event[AHEAD]);
+        root_prefetch(root, &later);
+    }
+}
+
 static struct absent take_outputs_out(struct root *root, const struct ledger_block *lb)
 {
-    struct walk walk = {.lb = lb, .root = root};
     struct absent absent = {0};
 
-    for (uint32_t t = 0; t < lb->block->tx_count; t++) {
-        const struct tx *tx = &lb->block->txs[t];
-        struct outpoint outpoint = {.txid = tx->txid};
+    for (const struct event *event = lb->events->events; event < events_end(lb); event++) {
+        struct coin_hash hash = event_hash(event);
 
-        for (; outpoint.vout < tx->output_count; outpoint.vout++) {
-            uint64_t word;
-            const struct coin_hash *hash = next_output(&walk, tx, outpoint.vout, &word);
-            if (word != 0 && root_delete(root, &outpoint, hash, word) == 0) {
-                absent.outputs++;
-                absent.coinbase_outputs += t == 0;
-            }
+        prefetch_later(root, lb, event);
+        if (!(event->flags & EVENT_SPEND) &&
+            root_delete(root, &event->outpoint, &hash, event->word + lb->pos) == 0) {
+            absent.outputs++;
+            absent.coinbase_outputs += coin_ref_of(event->word, true).is_coinbase;
         }
     }
     return absent;
@@ -109,25 +159,23 @@ static struct absent take_outputs_out(struct root *root, const struct ledger_blo
 static int put_inputs_back(struct root *root, const struct ledger_block *lb, const uint64_t *undo,
                            uint32_t *own_count)
 {
-    struct walk walk = {.lb = lb, .root = root};
-
     *own_count = 0;
-    for (uint32_t t = 1; t < lb->block->tx_count; t++) {
-        const struct tx *tx = &lb->block->txs[t];
+    for (const struct event *event = lb->events->events; event < events_end(lb); event++) {
+        struct coin_hash hash = event_hash(event);
 
-        for (uint32_t i = 0; i < tx->input_count; i++) {
-            const struct coin_hash *hash = next_input(&walk);
-            uint64_t word = *undo++;
-            if (word == 0) {
-                ++*own_count;
-                continue;
-            }
-            if (coin_word_pos(word) == 0)
-                return -EILSEQ;
-            int rc = root_insert(root, &tx->inputs[i].prevout, hash, word, false);
-            if (rc != 0)
-                return rc == -EEXIST ? -EILSEQ : rc;
+        prefetch_later(root, lb, event);
+        if (!(event->flags & EVENT_SPEND))
+            continue;
+        uint64_t word = undo[event->place];
+        if (word == 0) {
+            ++*own_count;
+            continue;
         }
+        if (coin_word_pos(word) == 0)
+            return -EILSEQ;
+        int rc = root_insert(root, &event->outpoint, &hash, word, false);
+        if (rc != 0)
+            return rc == -EEXIST ? -EILSEQ : rc;
     }
     return 0;
 }
@@ -137,12 +185,11 @@ int ledger_unfold(struct ledger *ledger, const struct ledger_block *lb, const ui
 {
     struct root *root = &ledger->root;
     struct world *world = ledger->root_world;
-    const struct block *block = lb->block;
     uint32_t own_count;
 
     assert(ledger->world_count == 1 && ledger_top(ledger) == world->node && world->node->prev);
-    if (!block_hash_equal(&block->hash, &world->node->hash) || block->tx_count == 0 ||
-        undo_count != block->input_count - block->txs[0].input_count)
+    if (!block_hash_equal(&lb->block->hash, &world->node->hash) ||
+        undo_count != lb->events->input_count)
         return -EILSEQ;
 
     struct absent absent = take_outputs_out(root, lb);
@@ -153,8 +200,9 @@ int ledger_unfold(struct ledger *ledger, const struct ledger_block *lb, const ui
     if (own_count > absent.outputs || absent.outputs - own_count > absent.coinbase_outputs)
         return -EILSEQ;
     world->node = world->node->prev;
+    world->height = world->node->height;
     root_stamp(root, world->node);
-    index_grow_step(&root->index);
+    index_grow_step(&root->index, 0, root->index.shard_count);
     return 0;
 }
 
@@ -163,60 +211,52 @@ static bool is_behind(const struct root *root, uint32_t shard, const struct head
     return root->stamps[shard]->height < node->height;
 }
 
-static int replay_inputs(struct walk *walk, const struct tx *tx, const struct header_node *node,
-                         uint64_t *undo)
+static int replay_spend(struct root *root, const struct ledger_block *lb, const struct event *event,
+                        uint64_t *undo)
 {
-    for (uint32_t i = 0; i < tx->input_count; i++) {
-        const struct coin_hash *hash = next_input(walk);
-        uint64_t word = UINT64_MAX;
+    struct coin_hash hash = event_hash(event);
+    uint64_t word = root_delete(root, &event->outpoint, &hash, 0);
 
-        if (is_behind(walk->root, hash->shard, node)) {
-            word = root_delete(walk->root, &tx->inputs[i].prevout, hash, 0);
-            if (word == 0)
-                return -EILSEQ;
-            if (coin_word_pos(word) >= walk->lb->pos &&
-                coin_word_pos(word) - walk->lb->pos < walk->lb->block->raw.size)
-                word = 0;
-        }
-        if (undo)
-            undo[i] = word;
-    }
+    if (word == 0)
+        return -EILSEQ;
+    if (coin_word_pos(word) >= lb->pos && coin_word_pos(word) - lb->pos < lb->block->raw.size)
+        word = 0;
+    if (undo)
+        undo[event->place] = word;
     return 0;
 }
 
-static int replay_outputs(struct walk *walk, const struct tx *tx, const struct header_node *node)
+static int replay_create(struct root *root, const struct ledger_block *lb,
+                         const struct event *event)
 {
-    struct outpoint outpoint = {.txid = tx->txid};
+    struct coin_hash hash = event_hash(event);
+    int rc = root_insert(root, &event->outpoint, &hash, event->word + lb->pos,
+                         lb->bip30 == BIP30_OVERWRITE);
 
-    for (; outpoint.vout < tx->output_count; outpoint.vout++) {
-        uint64_t word;
-        const struct coin_hash *hash = next_output(walk, tx, outpoint.vout, &word);
-
-        if (word == 0 || !is_behind(walk->root, hash->shard, node))
-            continue;
-        int rc = root_insert(walk->root, &outpoint, hash, word, walk->lb->bip30 == BIP30_OVERWRITE);
-        if (rc != 0)
-            return rc == -EEXIST ? -EILSEQ : rc;
-    }
-    return 0;
+    return rc == -EEXIST ? -EILSEQ : rc;
 }
 
 int ledger_replay(struct ledger *ledger, const struct ledger_block *lb, struct header_node *node,
                   uint64_t *undo)
 {
     struct root *root = &ledger->root;
-    struct walk walk = {.lb = lb, .root = root};
 
     assert(ledger->world_count == 1 && node->prev == ledger->root_world->node);
     if (!block_hash_equal(&lb->block->hash, &node->hash) ||
         lb->pos > COIN_POS_MAX - lb->block->raw.size)
         return -EILSEQ;
-    for (uint32_t t = 0; t < lb->block->tx_count; t++) {
-        const struct tx *tx = &lb->block->txs[t];
-        int rc = t > 0 ? replay_inputs(&walk, tx, node, undo ? undo + walk.input : NULL) : 0;
+    for (const struct event *event = lb->events->events; event < events_end(lb); event++) {
+        int rc = 0;
 
-        if (rc == 0)
-            rc = replay_outputs(&walk, tx, node);
+        prefetch_later(root, lb, event);
+        if (!is_behind(root, event->shard, node)) {
+            if (undo && event->flags & EVENT_SPEND)
+                undo[event->place] = UINT64_MAX;
+        } else if (event->flags & EVENT_SPEND) {
+            rc = replay_spend(root, lb, event, undo);
+        } else {
+            rc = replay_create(root, lb, event);
+        }
         if (rc != 0)
             return rc;
     }
@@ -224,6 +264,7 @@ int ledger_replay(struct ledger *ledger, const struct ledger_block *lb, struct h
         if (is_behind(root, s, node))
             root->stamps[s] = node;
     ledger->root_world->node = node;
-    index_grow_step(&root->index);
+    ledger->root_world->height = node->height;
+    index_grow_step(&root->index, 0, root->index.shard_count);
     return 0;
 }

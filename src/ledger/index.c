@@ -12,7 +12,7 @@
 #define SIZE_MIN         200 /* with the tail, a page */
 #define TAIL             16  /* slots behind the last home, at least */
 #define FULL_PERCENT     82  /* grown between blocks */
-#define GROWN_A_STEP     8   /* shards, at most; one in several blocks is the rule */
+#define GROWN_ONE_IN     16  /* shards a step; one in several blocks is the rule */
 #define OVERFULL_PERCENT 90  /* grown at once */
 #define LOADED_PERCENT   78  /* at most, after a load */
 
@@ -68,7 +68,7 @@ void index_init(struct index *index, uint32_t shard_count, uint64_t coins_hint)
 
     index->shards = xcalloc(shard_count, sizeof *index->shards);
     index->shard_count = shard_count;
-    index->growths = 0;
+    atomic_init(&index->growths, 0);
     index->capacity_max = RESERVE_SIZE / shard_count / sizeof(struct index_entry);
     index->reserved_size = RESERVE_SIZE + HUGE_SIZE;
     index->reserved = mmap(NULL, index->reserved_size, PROT_NONE,
@@ -152,7 +152,7 @@ static void resize(struct index *index, struct index_shard *shard, uint64_t size
         entries[to] = entry;
         next = to + 1;
     }
-    index->growths++;
+    atomic_fetch_add_explicit(&index->growths, 1, memory_order_relaxed);
 }
 
 static bool is_over(const struct index_shard *shard, uint64_t percent)
@@ -207,11 +207,11 @@ uint64_t index_delete(struct index *index, uint32_t shard, uint64_t tag)
     return word;
 }
 
-static struct index_shard *fullest(const struct index *index)
+static struct index_shard *fullest(const struct index *index, uint32_t first, uint32_t count)
 {
-    struct index_shard *fullest = &index->shards[0];
+    struct index_shard *fullest = &index->shards[first];
 
-    for (uint32_t s = 1; s < index->shard_count; s++) {
+    for (uint32_t s = first + 1; s < first + count; s++) {
         struct index_shard *shard = &index->shards[s];
         if (shard->count * fullest->size > fullest->count * shard->size)
             fullest = shard;
@@ -219,10 +219,10 @@ static struct index_shard *fullest(const struct index *index)
     return fullest;
 }
 
-void index_grow_step(struct index *index)
+void index_grow_step(struct index *index, uint32_t first, uint32_t count)
 {
-    for (int i = 0; i < GROWN_A_STEP; i++) {
-        struct index_shard *shard = fullest(index);
+    for (uint32_t i = 0; i < count; i += GROWN_ONE_IN) {
+        struct index_shard *shard = fullest(index, first, count);
         if (!is_over(shard, FULL_PERCENT))
             return;
         resize(index, shard, larger(shard->size));

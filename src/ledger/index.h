@@ -4,10 +4,11 @@
  * after it with no gap between, and entries rise through the whole array. An insert shifts to the
  * next gap, a delete shifts back: no tombstones. A shard grows in place by an eighth when it is 82
  * % full, in address space that is reserved for it; the few slots behind the last home take what
- * overflows. Thread: the ledger's. */
+ * overflows. Thread: the ledger's, or whoever has the shard. */
 #ifndef LEDGER_INDEX_H
 #define LEDGER_INDEX_H
 #include "base/bytes.h"
+#include <stdatomic.h>
 
 struct index_entry {
     uint64_t tag;
@@ -28,7 +29,7 @@ struct index {
     void *reserved;
     size_t reserved_size;
     uint64_t capacity_max; /* of a shard */
-    uint64_t growths;
+    _Atomic uint64_t growths;
 };
 
 /* Starting sizes are staggered, so that growing shards follow each other. */
@@ -59,8 +60,9 @@ void index_replace(struct index *index, uint32_t shard, uint64_t tag, uint64_t w
 /* The word that was there, or 0. */
 uint64_t index_delete(struct index *index, uint32_t shard, uint64_t tag);
 
-/* Grows the fullest shards, a few at most, if they are due; called between blocks. */
-void index_grow_step(struct index *index);
+/* Grows the fullest of count shards from first on, one in sixteen of them at most, if they are due;
+ * called between blocks. */
+void index_grow_step(struct index *index, uint32_t first, uint32_t count);
 
 /* Copies a shard's entries without the gaps; out has room for its count and one more. */
 void index_pack(const struct index *index, uint32_t shard, struct index_entry *out);

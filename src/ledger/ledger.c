@@ -18,9 +18,11 @@ struct ledger *ledger_new(const struct ledger_config *config, struct header_node
     root_init(&ledger->root, &config->key, config->coins_hint, genesis);
     ledger->root.outpoint_at = config->outpoint_at;
     ledger->root.ctx = config->ctx;
-    recent_init(&ledger->recent, ledger->worlds);
+    for (uint32_t p = 0; p < LEDGER_PARTS; p++)
+        recent_init(&ledger->recents[p], ledger->worlds);
     ledger->root_world = &ledger->worlds[0];
     ledger->root_world->node = genesis;
+    ledger->root_world->height = genesis->height;
     ledger->root_world->ancestors[0] = 1;
     ledger->root_world->is_connected = true;
     ledger->world_count = 1;
@@ -33,7 +35,8 @@ void ledger_free(struct ledger *ledger)
         return;
     for (uint32_t s = 0; s < ledger->config.world_slots; s++)
         free(ledger->worlds[s].events);
-    recent_clear(&ledger->recent);
+    for (uint32_t p = 0; p < LEDGER_PARTS; p++)
+        recent_clear(&ledger->recents[p]);
     root_clear(&ledger->root);
     free(ledger->worlds);
     free(ledger);
@@ -98,30 +101,38 @@ struct world *world_extend(struct ledger *ledger, struct world *parent, struct h
         return NULL;
     while (world->node)
         world++;
-    *world = (struct world){.parent = parent, .node = node};
+    *world = (struct world){.parent = parent, .node = node, .height = node->height};
     memcpy(world->ancestors, parent->ancestors, sizeof world->ancestors);
     world->ancestors[slot_of(ledger, world) / 64] |= (uint64_t)1 << (slot_of(ledger, world) % 64);
     ledger->world_count++;
     return world;
 }
 
-void world_sweep(struct ledger *ledger, struct world *world)
+void ledger_run_parts(struct ledger *ledger, void (*run)(void *arg, uint32_t part), void *arg,
+                      uint64_t event_count)
 {
-    recent_sweep(&ledger->recent, world);
-    free(world->events);
-    world->events = NULL;
-    world->event_count = world->created_count = world->spent_count = world->undo_count = 0;
+    uint32_t count = ledger->config.key.part_count;
+
+    if (ledger->config.run_parts)
+        ledger->config.run_parts(ledger->config.ctx, run, arg, count, event_count);
+    for (uint32_t part = 0; !ledger->config.run_parts && part < count; part++)
+        run(arg, part);
 }
 
 /* A descendant of an old root still carries that one's bit, which will soon be another world's. */
-void world_release(struct ledger *ledger, struct world *world)
+void worlds_release(struct ledger *ledger, struct world *const *worlds, size_t count)
 {
-    uint32_t slot = slot_of(ledger, world);
+    uint64_t gone[WORLD_SLOTS_MAX / 64] = {0};
 
+    for (size_t i = 0; i < count; i++) {
+        gone[slot_of(ledger, worlds[i]) / 64] |= (uint64_t)1 << (slot_of(ledger, worlds[i]) % 64);
+        free(worlds[i]->events);
+        *worlds[i] = (struct world){0};
+    }
     for (uint32_t s = 0; s < ledger->config.world_slots; s++)
-        ledger->worlds[s].ancestors[slot / 64] &= ~((uint64_t)1 << (slot % 64));
-    *world = (struct world){0};
-    ledger->world_count--;
+        for (uint32_t i = 0; ledger->worlds[s].node && i < ARRAY_COUNT(gone); i++)
+            ledger->worlds[s].ancestors[i] &= ~gone[i];
+    ledger->world_count -= (uint32_t)count;
 }
 
 static int lowest_first(const void *a, const void *b)
@@ -141,8 +152,9 @@ static void drop(struct ledger *ledger, struct world **worlds, size_t count)
 
         if (ledger->config.dropped)
             ledger->config.dropped(ledger->config.ctx, world, world->user);
-        world_sweep(ledger, world);
-        world_release(ledger, world);
+        for (uint32_t p = 0; world->events && p < ledger->config.key.part_count; p++)
+            recent_sweep(&ledger->recents[p], world, p);
+        worlds_release(ledger, &world, 1);
     }
 }
 
@@ -158,15 +170,15 @@ void world_drop(struct ledger *ledger, struct world *world)
     drop(ledger, worlds, count);
 }
 
-void ledger_drop_all_but(struct ledger *ledger, const struct world *world)
+void ledger_drop_beside(struct ledger *ledger, const struct world *world)
 {
     struct world *worlds[WORLD_SLOTS_MAX];
     size_t count = 0;
 
     for (uint32_t s = 0; s < ledger->config.world_slots; s++) {
         struct world *other = &ledger->worlds[s];
-        if (other->node && other != ledger->root_world &&
-            !world_sees(other, slot_of(ledger, world)))
+        if (other->node && !world_sees(other, slot_of(ledger, world)) &&
+            !world_sees(world, slot_of(ledger, other)))
             worlds[count++] = other;
     }
     drop(ledger, worlds, count);
@@ -187,7 +199,7 @@ bool world_find(const struct ledger *ledger, const struct world *world,
                 const struct outpoint *outpoint, struct coin_ref *ref)
 {
     struct coin_hash hash = coin_hash_of(&ledger->config.key, outpoint);
-    const struct event *event = recent_find(&ledger->recent, world, outpoint, hash.slot);
+    const struct event *event = recent_find(recent_of(ledger, &hash), world, outpoint, hash.slot);
     bool is_exact = true;
     uint64_t word = event ? event->word : root_find(&ledger->root, outpoint, &hash, &is_exact);
 
@@ -199,7 +211,7 @@ int world_find_exact(struct ledger *ledger, const struct world *world,
                      const struct outpoint *outpoint, struct coin_ref *ref)
 {
     struct coin_hash hash = coin_hash_of(&ledger->config.key, outpoint);
-    const struct event *event = recent_find(&ledger->recent, world, outpoint, hash.slot);
+    const struct event *event = recent_find(recent_of(ledger, &hash), world, outpoint, hash.slot);
     uint64_t word = event ? event->word : 0;
 
     if (!event) {
@@ -237,17 +249,20 @@ struct ledger_stats ledger_stats(const struct ledger *ledger)
     const struct root *root = &ledger->root;
     struct ledger_stats stats = {
         .root_coins = root_count(root),
-        .side_coins = root->side_count,
+        .side_coins = root_side_count(root),
         .index_bytes = index_memory(&root->index),
-        .recent_events = ledger->recent.count,
-        .recent_bytes = recent_memory(&ledger->recent) +
-                        ledger->recent.count * sizeof(struct event) +
-                        ledger->config.world_slots * sizeof *ledger->worlds,
+        .recent_bytes = ledger->config.world_slots * sizeof *ledger->worlds,
         .growths = root->index.growths,
         .tag_reads = root->tag_reads,
         .worlds = ledger->world_count,
         .world_slots = ledger->config.world_slots,
     };
 
+    for (uint32_t p = 0; p < LEDGER_PARTS; p++) {
+        const struct recent *recent = &ledger->recents[p];
+
+        stats.recent_events += recent->count;
+        stats.recent_bytes += recent_memory(recent) + recent->count * sizeof(struct event);
+    }
     return stats;
 }

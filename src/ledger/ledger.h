@@ -10,7 +10,7 @@
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
 #include "chain/header_tree.h"
-#include "ledger/coin.h"
+#include "ledger/events.h"
 
 struct ledger;
 struct world;
@@ -24,6 +24,11 @@ struct ledger_config {
     /* The outpoint whose TxOut begins at pos, by a plain read of the block there: 0 or -errno.
      * Called on equal tags only, which chance makes a few times in the life of a 64-bit ledger. */
     int (*outpoint_at)(void *ctx, uint64_t pos, struct outpoint *outpoint);
+    /* Calls run for parts 0 to count - 1 on any threads, and returns when all are done; there are
+     * so many events in them together. NULL: one after the other. outpoint_at is then called on
+     * those threads, one at a time. */
+    void (*run_parts)(void *ctx, void (*run)(void *arg, uint32_t part), void *arg, uint32_t count,
+                      uint64_t event_count);
     /* A world goes, children before parents; user is what world_set_user set. May be NULL. */
     void (*dropped)(void *ctx, struct world *world, void *user);
     void *ctx;
@@ -61,10 +66,8 @@ enum bip30 {
 /* A block as the ledger takes it; everything is borrowed for the call. */
 struct ledger_block {
     const struct block *block;
-    uint64_t pos;                   /* of the block's first byte in blocks.bin */
-    const struct coin_hash *inputs; /* these three as coin_hash_block fills them */
-    const struct coin_hash *outputs;
-    const uint32_t *checks;
+    uint64_t pos; /* of the block's first byte in blocks.bin */
+    const struct block_events *events;
     enum bip30 bip30;
 };
 
@@ -80,12 +83,24 @@ struct connect_result {
     uint32_t input_index; /* within the transaction */
 };
 
-/* Fills a world that was just extended: BIP30 against the parent's world, then transaction by
+/* A world that was just extended, and the block to fill it with. The world takes lb.events->events.
+ */
+struct connecting {
+    struct world *world;
+    struct ledger_block lb;
+    struct coin_ref *refs;        /* out: room for every input but the coinbase's, in block order */
+    int error;                    /* out */
+    struct connect_result result; /* out */
+};
+
+/* For each, parents before children: BIP30 against the parent's world, then transaction by
  * transaction every input must exist unspent (in the parent's world or from an earlier transaction
- * of this block); it is spent, and the outputs are added. refs has room for every input but the
- * coinbase's, in block order. 0 with a verdict; if it is not CONNECT_OK the world is only good for
- * world_drop. Or -errno of outpoint_at, or -EFBIG when the block lies beyond what a position can
- * hold; the same goes then. */
+ * of this block); it is spent, and the outputs are added. error 0 with a verdict; if it is not
+ * CONNECT_OK the world and its descendants are only good for world_drop. Or -errno of outpoint_at,
+ * or -EFBIG when the block lies beyond what a position can hold; the same goes then. A block with
+ * BIP30_OVERWRITE comes first. */
+void worlds_connect(struct ledger *ledger, struct connecting *connecting, size_t count);
+/* The same for one. */
 MUST_CHECK int world_connect(struct ledger *ledger, struct world *world,
                              const struct ledger_block *lb, struct coin_ref *refs,
                              struct connect_result *result);
@@ -105,11 +120,13 @@ struct world *ledger_to_fold(const struct ledger *ledger, const struct world *ti
 /* How many words ledger_fold writes: an input each, the coinbase's left out. */
 uint32_t world_undo_count(const struct world *world);
 
-/* Makes world, a connected and verified child of the root, the new root; all that does not descend
- * from it is dropped. undo (or NULL) gets world_undo_count words: the coin each input took out of
- * the root, 0 for one that was created in the block itself. 0 or -errno of outpoint_at; after an
- * error the ledger is only good for ledger_free. */
-MUST_CHECK int ledger_fold(struct ledger *ledger, struct world *world, uint64_t *undo);
+/* Makes world, connected and verified, the new root, and with it the worlds between (what one of
+ * them creates and another spends never comes into the index); all that does not descend from it is
+ * dropped. undo (or NULL): for each of them, the lowest first, where to put its world_undo_count
+ * words: the coin each input took out of its parent's world, 0 for one that was created in the
+ * block itself. 0 or -errno of outpoint_at; after an error the ledger is only good for ledger_free.
+ */
+MUST_CHECK int ledger_fold(struct ledger *ledger, struct world *world, uint64_t *const *undo);
 
 /* Steps the root back over its own block, lb, with the words of its fold. There must be no world
  * but the root. A coin that lb replaced (BIP30_OVERWRITE) does not come back: so does the reference

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#define MAGIC       "CAESLED1"
+#define MAGIC       "CAESLED2"
 #define HEAD_SIZE   (8 + 4 + 4 + 8 + 8 + 32)
 #define SHARD_SIZE  (4 + 32 + 8 + 8 + 8 + 4 + 4)
 #define CRC_SIZE    4

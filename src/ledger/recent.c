@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#define BITS_MIN 12
+#define BITS_MIN 8
 #define AHEAD    8
 
 static uint64_t slot_count(const struct recent *recent)
@@ -87,7 +87,7 @@ struct event *recent_find(const struct recent *recent, const struct world *world
         if (recent->slots[i].hash != hash || !world_sees(world, slot))
             continue;
         struct event *event = event_of(recent, recent->slots[i].ref);
-        int32_t height = recent->worlds[slot].node->height;
+        int32_t height = recent->worlds[slot].height;
         if (!outpoint_equal(&event->outpoint, outpoint))
             continue;
         if (height > last_height || (height == last_height && event > last)) {
@@ -122,20 +122,26 @@ static void take_out(struct recent *recent, uint32_t i)
     slots[i].ref = RECENT_FREE;
 }
 
-void recent_sweep(struct recent *recent, const struct world *world)
+void recent_remove(struct recent *recent, const struct world *world, uint32_t index)
 {
-    uint32_t first_ref = (uint32_t)(world - recent->worlds) << RECENT_INDEX_BITS;
+    uint32_t ref = (uint32_t)(world - recent->worlds) << RECENT_INDEX_BITS | index;
+    uint32_t i = world->events[index].slot >> recent->shift;
 
-    for (uint32_t e = 0; e < world->event_count; e++) {
-        uint32_t i = world->events[e].slot >> recent->shift;
+    while (recent->slots[i].ref != ref)
+        i = next_slot(recent, i);
+    take_out(recent, i);
+    recent->count--;
+}
 
-        if (e + AHEAD < world->event_count)
+void recent_sweep(struct recent *recent, const struct world *world, uint32_t part)
+{
+    uint32_t end = world->ends[part];
+
+    for (uint32_t e = events_begin(world->ends, part); e < end; e++) {
+        if (e + AHEAD < end)
             recent_prefetch(recent, world->events[e + AHEAD].slot);
-        while (recent->slots[i].ref != (first_ref | e))
-            i = next_slot(recent, i);
-        take_out(recent, i);
+        recent_remove(recent, world, e);
     }
-    recent->count -= world->event_count;
 }
 
 size_t recent_memory(const struct recent *recent)

@@ -1,9 +1,9 @@
-/* recent.h - one table over what all worlds create and spend, found by outpoint.
+/* recent.h - what worlds create and spend in one part, found by outpoint.
  *
  * A world's events are an array of its own; the table holds 8 bytes an event: bits of the
  * outpoint's keyed hash, and which event of which world. What a world sees of an outpoint is the
  * last event of those of its ancestors, so a lookup costs the same at any depth and with any number
- * of forks. Thread: the ledger's. */
+ * of forks. Thread: the ledger's, or whoever has the part. */
 #ifndef LEDGER_RECENT_H
 #define LEDGER_RECENT_H
 #include "ledger/ledger.h"
@@ -12,33 +12,18 @@
 #define RECENT_INDEX_BITS 22 /* of an event in its world: a block has at most 4,000,000 bytes */
 #define RECENT_FREE       UINT32_MAX
 
-enum event_flags {
-    EVENT_SPEND = 1,    /* else the coin is created */
-    EVENT_OWN = 2,      /* created and spent by the same world: the root never sees it */
-    EVENT_REPLACED = 4, /* a spend without an input: BIP30_OVERWRITE */
-};
-
-struct event {
-    struct outpoint outpoint;
-    uint16_t shard;
-    uint16_t flags;
-    uint32_t slot;
-    uint64_t tag;
-    uint64_t word; /* of the coin, for a spend too */
-};
-_Static_assert(sizeof(struct event) == 64, "a cache line");
-
 /* Free while node is NULL. */
 struct world {
     uint64_t ancestors[WORLD_SLOTS_MAX / 64]; /* by slot, itself included */
+    struct event *events;                     /* all in the tables once it was connected */
+    int32_t height;
+    bool is_connected;
     struct world *parent;
     struct header_node *node;
     void *user;
-    struct event *events;
-    uint32_t event_count;
     uint32_t created_count, spent_count;
     uint32_t undo_count; /* inputs but the coinbase's */
-    bool is_connected;
+    uint32_t ends[LEDGER_PARTS];
 };
 
 struct recent_slot {
@@ -73,8 +58,10 @@ struct event *recent_find(const struct recent *recent, const struct world *world
 
 /* Event number index of world, which is in place. */
 void recent_add(struct recent *recent, const struct world *world, uint32_t index);
-/* All events of world. */
-void recent_sweep(struct recent *recent, const struct world *world);
+/* It is there. */
+void recent_remove(struct recent *recent, const struct world *world, uint32_t index);
+/* All events of world in this part. */
+void recent_sweep(struct recent *recent, const struct world *world, uint32_t part);
 
 size_t recent_memory(const struct recent *recent);
 

@@ -12,12 +12,15 @@ void root_init(struct root *root, const struct ledger_key *key, uint64_t coins_h
     root->sums = xcalloc(shard_count, sizeof *root->sums);
     root->stamps = xcalloc(shard_count, sizeof(struct header_node *));
     root_stamp(root, stamp);
+    pthread_mutex_init(&root->reading, NULL);
 }
 
 void root_clear(struct root *root)
 {
     index_clear(&root->index);
-    free(root->side);
+    for (uint32_t p = 0; p < LEDGER_PARTS; p++)
+        free(root->sides[p].coins);
+    pthread_mutex_destroy(&root->reading);
     free(root->sums);
     free(root->stamps);
     *root = (struct root){0};
@@ -27,7 +30,8 @@ void root_reset(struct root *root, struct header_node *stamp)
 {
     index_clear(&root->index);
     index_init(&root->index, root->key.shard_mask + 1, 0);
-    root->side_count = 0;
+    for (uint32_t p = 0; p < LEDGER_PARTS; p++)
+        root->sides[p].count = 0;
     memset(root->sums, 0, root->index.shard_count * sizeof *root->sums);
     root_stamp(root, stamp);
 }
@@ -35,8 +39,10 @@ void root_reset(struct root *root, struct header_node *stamp)
 static struct side_coin *side_find(const struct root *root, const struct outpoint *outpoint,
                                    const struct coin_hash *hash)
 {
-    for (uint32_t i = 0; i < root->side_count; i++) {
-        struct side_coin *coin = &root->side[i];
+    const struct side_coins *side = &root->sides[part_of_shard(&root->key, hash->shard)];
+
+    for (uint32_t i = 0; i < side->count; i++) {
+        struct side_coin *coin = &side->coins[i];
         if (coin->tag == hash->tag && outpoint_equal(&coin->outpoint, outpoint))
             return coin;
     }
@@ -46,11 +52,20 @@ static struct side_coin *side_find(const struct root *root, const struct outpoin
 void root_add_side(struct root *root, const struct outpoint *outpoint, const struct coin_hash *hash,
                    uint64_t word)
 {
-    if (root->side_count == root->side_capacity) {
-        root->side_capacity = root->side_capacity * 2 + 16;
-        root->side = xrealloc(root->side, root->side_capacity * sizeof *root->side);
+    struct side_coins *side = &root->sides[part_of_shard(&root->key, hash->shard)];
+
+    if (side->count == side->capacity) {
+        side->capacity = side->capacity * 2 + 16;
+        side->coins = xrealloc(side->coins, side->capacity * sizeof *side->coins);
     }
-    root->side[root->side_count++] = (struct side_coin){*outpoint, hash->shard, hash->tag, word};
+    side->coins[side->count++] = (struct side_coin){*outpoint, hash->shard, hash->tag, word};
+}
+
+static void side_remove(struct root *root, const struct coin_hash *hash, struct side_coin *coin)
+{
+    struct side_coins *side = &root->sides[part_of_shard(&root->key, hash->shard)];
+
+    *coin = side->coins[--side->count];
 }
 
 static void sum_change(struct root *root, const struct coin_hash *hash, uint64_t gone,
@@ -82,8 +97,10 @@ int root_find_exact(struct root *root, const struct outpoint *outpoint,
     *word = root_find(root, outpoint, hash, &is_exact);
     if (*word == 0 || is_exact)
         return 0;
+    pthread_mutex_lock(&root->reading);
     root->tag_reads++;
     int rc = root->outpoint_at(root->ctx, coin_word_pos(*word), &other);
+    pthread_mutex_unlock(&root->reading);
     if (rc == 0 && !outpoint_equal(outpoint, &other))
         *word = 0;
     return rc;
@@ -123,7 +140,7 @@ uint64_t root_delete(struct root *root, const struct outpoint *outpoint,
     if (found == 0 || (word != 0 && word != found))
         return 0;
     if (coin)
-        *coin = root->side[--root->side_count];
+        side_remove(root, hash, coin);
     else
         index_delete(&root->index, hash->shard, hash->tag);
     sum_change(root, hash, found, 0);
@@ -136,9 +153,18 @@ void root_stamp(struct root *root, struct header_node *stamp)
         root->stamps[s] = stamp;
 }
 
+uint64_t root_side_count(const struct root *root)
+{
+    uint64_t count = 0;
+
+    for (uint32_t p = 0; p < LEDGER_PARTS; p++)
+        count += root->sides[p].count;
+    return count;
+}
+
 uint64_t root_count(const struct root *root)
 {
-    uint64_t count = root->side_count;
+    uint64_t count = root_side_count(root);
 
     for (uint32_t s = 0; s < root->index.shard_count; s++)
         count += root->index.shards[s].count;

@@ -5,12 +5,14 @@
  * goes aside into a small table that holds outpoints in full, and stays there until it is spent.
  * 2. So a coin is the one aside with its outpoint, or else the one in the index with its tag, or
  * nowhere. For an outpoint that is known to be a coin, that is exact without any read. Each shard
- * has a keyed sum over its coins, and the block that it stands at. Thread: the ledger's. */
+ * has a keyed sum over its coins, and the block that it stands at.
+ * Thread: the ledger's, or whoever has the part. */
 #ifndef LEDGER_ROOT_H
 #define LEDGER_ROOT_H
 #include "chain/header_tree.h"
 #include "ledger/coin.h"
 #include "ledger/index.h"
+#include <pthread.h>
 
 struct side_coin {
     struct outpoint outpoint;
@@ -19,16 +21,21 @@ struct side_coin {
     uint64_t word;
 };
 
+struct side_coins {
+    struct side_coin *coins; /* in no order */
+    uint32_t count, capacity;
+};
+
 struct root {
     struct ledger_key key;
     struct index index;
-    struct side_coin *side; /* in no order */
-    uint32_t side_count, side_capacity;
+    struct side_coins sides[LEDGER_PARTS];
     uint64_t *sums;              /* by shard */
     struct header_node **stamps; /* by shard: its coins are those after this block */
+    pthread_mutex_t reading;     /* one thread at a time in outpoint_at */
     int (*outpoint_at)(void *ctx, uint64_t pos, struct outpoint *outpoint);
     void *ctx;
-    uint64_t tag_reads;
+    uint64_t tag_reads; /* under reading */
 };
 
 void root_init(struct root *root, const struct ledger_key *key, uint64_t coins_hint,
@@ -65,4 +72,5 @@ uint64_t root_delete(struct root *root, const struct outpoint *outpoint,
 void root_stamp(struct root *root, struct header_node *stamp);
 
 uint64_t root_count(const struct root *root);
+uint64_t root_side_count(const struct root *root);
 #endif

@@ -8,21 +8,24 @@
 struct ledger {
     struct ledger_config config;
     struct root root;
-    struct recent recent;
+    struct recent recents[LEDGER_PARTS];
     struct world *worlds; /* by slot */
     struct world *root_world;
     uint32_t world_count; /* the root included */
 };
 
-static inline struct coin_hash event_hash(const struct event *event)
+/* What worlds do to coins with this hash. */
+static inline const struct recent *recent_of(const struct ledger *ledger,
+                                             const struct coin_hash *hash)
 {
-    return (struct coin_hash){.tag = event->tag, .shard = event->shard, .slot = event->slot};
+    return &ledger->recents[part_of_shard(&ledger->config.key, hash->shard)];
 }
 
-/* Takes the events of world out of the table and frees them. */
-void world_sweep(struct ledger *ledger, struct world *world);
-/* Makes the slot of a swept world free for another. */
-void world_release(struct ledger *ledger, struct world *world);
-/* All worlds but the root that do not descend from world. */
-void ledger_drop_all_but(struct ledger *ledger, const struct world *world);
+/* Does run for each part, on several threads where there is enough to do. */
+void ledger_run_parts(struct ledger *ledger, void (*run)(void *arg, uint32_t part), void *arg,
+                      uint64_t event_count);
+/* Makes the slots of worlds free for others; their events are in no table any more. */
+void worlds_release(struct ledger *ledger, struct world *const *worlds, size_t count);
+/* All worlds that neither descend from world nor it from them. */
+void ledger_drop_beside(struct ledger *ledger, const struct world *world);
 #endif

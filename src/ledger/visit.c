@@ -9,6 +9,11 @@ static int rising(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static uint32_t event_count(const struct world *world)
+{
+    return world->ends[LEDGER_PARTS - 1];
+}
+
 /* The words of what the worlds from world down to the root spend, sorted. A position is one coin's
  * only, so a word is as good as an outpoint. */
 static uint64_t *spent_words(const struct world *world, size_t *count)
@@ -18,9 +23,9 @@ static uint64_t *spent_words(const struct world *world, size_t *count)
 
     *count = 0;
     for (; world->parent; world = world->parent) {
-        capacity += world->event_count;
+        capacity += event_count(world);
         words = xrealloc(words, capacity * sizeof *words);
-        for (uint32_t e = 0; e < world->event_count; e++)
+        for (uint32_t e = 0; e < event_count(world); e++)
             if (world->events[e].flags & EVENT_SPEND)
                 words[(*count)++] = world->events[e].word;
     }
@@ -57,10 +62,11 @@ void world_visit_coins(const struct ledger *ledger, const struct world *world,
             if (shard->entries[i].word != 0)
                 visit_unspent(&v, shard->entries[i].word);
     }
-    for (uint32_t i = 0; i < root->side_count; i++)
-        visit_unspent(&v, root->side[i].word);
+    for (uint32_t p = 0; p < LEDGER_PARTS; p++)
+        for (uint32_t i = 0; i < root->sides[p].count; i++)
+            visit_unspent(&v, root->sides[p].coins[i].word);
     for (; world->parent; world = world->parent)
-        for (uint32_t e = 0; e < world->event_count; e++)
+        for (uint32_t e = 0; e < event_count(world); e++)
             if (!(world->events[e].flags & EVENT_SPEND))
                 visit_unspent(&v, world->events[e].word);
     free(v.spent);

@@ -66,13 +66,16 @@ static bool advance_node(struct engine *engine, struct header_node *node)
  */
 static void advance_ready(struct engine *engine)
 {
-    size_t kept = 0;
+    size_t kept = 0, i = 0;
 
-    for (size_t i = 0; i < engine->ready_count; i++) {
-        struct header_node *node = engine->ready[i];
-        if (!advance_node(engine, node))
-            engine->ready[kept++] = node;
-    }
+    do {
+        for (; i < engine->ready_count; i++) {
+            struct header_node *node = engine->ready[i];
+            if (!advance_node(engine, node))
+                engine->ready[kept++] = node;
+        }
+        connect_collected(engine);
+    } while (i < engine->ready_count);
     engine->ready_count = kept;
 }
 
@@ -108,6 +111,7 @@ static int unfold(struct engine *engine, const struct header_node *root)
 {
     struct arena arena;
     struct block block;
+    struct block_events events = {0};
     struct ledger_block lb;
     uint64_t *words;
     uint32_t count;
@@ -116,9 +120,10 @@ static int unfold(struct engine *engine, const struct header_node *root)
     if (error < 0)
         return error;
     arena_init(&arena, SIZE_MAX);
-    error = read_ledger_block(engine, root, &arena, &block, &lb);
+    error = read_ledger_block(engine, root, &arena, &block, &events, &lb);
     if (error == 0)
         error = ledger_unfold(engine->ledger, &lb, words, count);
+    block_events_clear(&events);
     arena_clear(&arena);
     free(words);
     return error;

@@ -7,7 +7,8 @@
 #include "base/hex.h"
 #include <stdlib.h>
 
-#define UNSYNCED_MAX 64 /* blocks that wait above the horizon before a sync is asked for */
+#define UNSYNCED_MAX 96 /* blocks that wait above the horizon before a sync is asked for */
+#define FOLD_MAX     32 /* blocks folded at once */
 
 void set_tip(struct engine *engine, struct header_node *tip)
 {
@@ -301,67 +302,108 @@ void appended_job(struct engine *engine, struct block_job *job)
 }
 
 /* What branched off below the new root has lost its world: jobs that still hang on it end. */
-static void drop_stale_forks(struct engine *engine, struct header_node *old,
+static void drop_stale_forks(struct engine *engine, const struct header_node *old,
                              struct header_node *root)
 {
-    struct header_node *child = NULL;
+    for (struct header_node *node = root; node != old; node = node->prev) {
+        struct header_node *child = NULL;
 
-    while ((child = header_tree_next_at_height(engine->tree, root->height, child)))
-        if (child != root && child->prev == old) {
-            drop_job(engine, child);
-            drop_descendants(engine, child);
-        }
+        while ((child = header_tree_next_at_height(engine->tree, node->height, child)))
+            if (child != node && child->prev == node->prev) {
+                drop_job(engine, child);
+                drop_descendants(engine, child);
+            }
+    }
 }
 
-/* The root becomes world, its child. False: the node must stop. */
-static bool fold(struct engine *engine, struct world *world)
+/* The blocks from the root's child up to node. */
+static size_t path_to(struct engine *engine, struct header_node *node,
+                      struct header_node *path[FOLD_MAX])
 {
-    struct header_node *node = world_node(world);
-    uint32_t count = world_undo_count(world);
-    uint64_t *words = xmalloc(count * sizeof *words);
+    const struct header_node *root = world_node(ledger_root(engine->ledger));
+    size_t count = (size_t)(node->height - root->height);
+
+    for (size_t i = count; i > 0; node = node->prev)
+        path[--i] = node;
+    return count;
+}
+
+/* The root becomes node's world. False: the node must stop. */
+static bool fold(struct engine *engine, struct header_node *node)
+{
+    struct header_node *path[FOLD_MAX];
+    uint64_t *words[FOLD_MAX];
+    uint32_t counts[FOLD_MAX];
+    size_t count = path_to(engine, node, path);
     uint64_t begun_us = clock_monotonic_us();
 
-    node_work(engine, node->prev)->world = NULL;
+    for (size_t i = 0; i < count; i++) {
+        counts[i] = world_undo_count(node_work(engine, path[i])->world);
+        words[i] = xmalloc(counts[i] * sizeof *words[i]);
+    }
+    struct world *world = node_work(engine, node)->world;
+    for (size_t i = 0; i < count; i++)
+        node_work(engine, path[i]->prev)->world = NULL;
     int error = ledger_fold(engine->ledger, world, words);
-    if (error < 0) {
-        free(words);
+    uint64_t each_us = (clock_monotonic_us() - begun_us) / count;
+    for (size_t i = 0; i < count; i++) {
+        if (error == 0)
+            save_folded(engine, path[i], words[i], counts[i], each_us);
+        else
+            free(words[i]);
+    }
+    if (error < 0)
         engine_fail(engine, error == -EBADMSG ? ENGINE_CORRUPT : ENGINE_DISK,
                     "folding block %d failed: %s", node->height, strerror(-error));
-        return false;
-    }
-    save_folded(engine, node, words, count, clock_monotonic_us() - begun_us);
-    return true;
+    return error == 0;
 }
 
-/* The root moves along the verified chain to the tip, never past a block that is not durable. */
+/* How far the root may go now: along the verified chain to the tip, FOLD_MAX blocks at most, never
+ * past a block behind durable_end. NULL: nowhere. */
+static struct header_node *fold_goal(struct engine *engine, uint64_t durable_end)
+{
+    int32_t root = world_node(ledger_root(engine->ledger))->height;
+    int32_t height = engine->tip->height - engine->config.horizon;
+
+    if (height <= root)
+        return NULL;
+    struct header_node *goal =
+        header_ancestor(engine->tip, height < root + FOLD_MAX ? height : root + FOLD_MAX);
+    if (goal->pos + goal->size > durable_end && height > root + UNSYNCED_MAX &&
+        !engine->is_sync_asked) {
+        engine->is_sync_asked = true;
+        disk_thread_sync(engine->disk_thread);
+    }
+    while (goal->height > root && goal->pos + goal->size > durable_end)
+        goal = goal->prev;
+    return goal->height > root ? goal : NULL;
+}
+
+/* Blocks that come thick and fast are folded together: most coins are spent soon. */
+static bool is_fold_worthwhile(struct engine *engine, const struct header_node *goal)
+{
+    return goal->height - world_node(ledger_root(engine->ledger))->height == FOLD_MAX ||
+           engine->job_count <= FOLD_MAX || ledger_free_slots(engine->ledger) < 2 * FOLD_MAX;
+}
+
 void fold_worlds(struct engine *engine)
 {
-    struct world *tip = node_work(engine, engine->tip)->world;
-    struct world *world;
-
     while (!engine->is_failed && !engine->audit_feed.is_pinned &&
-           checkpointer_has_room(engine->saving.checkpointer) &&
-           (world = ledger_to_fold(engine->ledger, tip))) {
-        struct header_node *node = world_node(world);
+           checkpointer_has_room(engine->saving.checkpointer)) {
+        struct header_node *root = world_node(ledger_root(engine->ledger));
+        struct header_node *goal = fold_goal(engine, engine->synced_end);
 
-        if (node->pos + node->size > engine->synced_end) {
-            if (engine->tip->height - node->height > engine->config.horizon + UNSYNCED_MAX &&
-                !engine->is_sync_asked) {
-                engine->is_sync_asked = true;
-                disk_thread_sync(engine->disk_thread);
-            }
+        if (!goal || !is_fold_worthwhile(engine, goal))
             return;
-        }
-        if (fold(engine, world))
-            drop_stale_forks(engine, node->prev, node);
+        if (fold(engine, goal))
+            drop_stale_forks(engine, root, goal);
     }
 }
 
 void fold_rest(struct engine *engine)
 {
-    struct world *tip = node_work(engine, engine->tip)->world;
-    struct world *world;
+    struct header_node *goal;
 
-    while (!engine->is_failed && (world = ledger_to_fold(engine->ledger, tip)))
-        (void)fold(engine, world);
+    while (!engine->is_failed && (goal = fold_goal(engine, UINT64_MAX)))
+        (void)fold(engine, goal);
 }

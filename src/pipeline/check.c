@@ -46,7 +46,8 @@ static struct place find_place(const struct pipeline *pipeline, const struct blo
 
     if (is_own(job, ref) || !(place.entry = block_table_find(pipeline->table, ref->pos)))
         return place;
-    place.resident = atomic_load_explicit(&pipeline->work[place.entry->node->index].resident,
+    __builtin_prefetch(place.entry->node);
+    place.resident = atomic_load_explicit(&pipeline->work[place.entry->node_index].resident,
                                           memory_order_acquire);
     if (place.resident)
         __builtin_prefetch(place.resident + (ref->pos - place.entry->pos));
@@ -86,6 +87,11 @@ static int gather_one(struct pipeline *pipeline, struct block_job *job, uint32_t
     if (txout_parse(&txout, rest) != TXOUT_OK ||
         !coin_matches(pipeline, ref, &input->prevout, txout.raw))
         return -1;
+    if (job->skips_scripts) { /* looked at by this stage only, and not after this job has ended */
+        job->prevouts[i] = (struct tx_output){.amount_sat = txout.amount_sat,
+                                              .script_pubkey = txout.script_pubkey};
+        return 1;
+    }
     return copy_script(&job->arena, &job->prevouts[i], &txout) ? 1 : -1;
 }
 
@@ -161,7 +167,7 @@ static enum verdict check_txs(const struct params *params, struct block_job *job
     const struct block *block = &job->block;
     int32_t height = job->node->height;
     bool has_csv = block_has_csv(params, height);
-    uint64_t sigop_cost = tx_sigop_cost(&block->txs[0], NULL, job->script_flags);
+    uint64_t sigop_cost = (uint64_t)job->facts.legacy_sigops * WITNESS_SCALE;
     uint32_t i = 0;
 
     job->fees_sat = 0;
@@ -181,7 +187,7 @@ static enum verdict check_txs(const struct params *params, struct block_job *job
         if (has_csv && !tx_sequence_locks_pass(tx, job->origins + i, height,
                                                job->node->prev->median_time_past))
             return BAD_TXNS_NONFINAL;
-        sigop_cost += tx_sigop_cost(tx, job->prevouts + i, job->script_flags);
+        sigop_cost += tx_prevouts_sigop_cost(tx, job->prevouts + i, job->script_flags);
         if (sigop_cost > BLOCK_SIGOP_COST_MAX)
             return BAD_BLK_SIGOPS_COST;
     }

@@ -264,7 +264,7 @@ void checkpointer_undo(struct checkpointer *cp, int32_t height, const struct blo
 bool checkpointer_has_room(struct checkpointer *cp)
 {
     pthread_mutex_lock(&cp->mutex);
-    bool has_room = cp->undo_queued <= UNDO_QUEUED_MAX;
+    bool has_room = cp->undo_queued <= UNDO_QUEUED_MAX / 4; /* for the words of a whole fold */
     pthread_mutex_unlock(&cp->mutex);
     return has_room;
 }

@@ -6,11 +6,38 @@
 
 #include <stdlib.h>
 
+#define EVENTS_A_HELPER 2000 /* some 0.1 ms: less is not worth waking a thread */
+
 static enum bip30 bip30_of(const struct engine *engine, const struct header_node *node)
 {
     if (block_is_bip30_repeat(engine->params, node))
         return BIP30_OVERWRITE;
     return block_enforces_bip30(engine->params, node) ? BIP30_ENFORCED : BIP30_UNCHECKED;
+}
+
+void run_parts(void *context, void (*run)(void *arg, uint32_t part), void *arg, uint32_t count,
+               uint64_t event_count)
+{
+    struct engine *engine = context;
+    struct pipeline *pipeline = &engine->pipeline;
+    uint64_t helpers = pipeline->workers ? event_count / EVENTS_A_HELPER : 0;
+
+    if (helpers > pipeline->worker_count)
+        helpers = pipeline->worker_count;
+    if (helpers > 0) {
+        uint64_t since_ns = thread_cpu_ns(), since_us = clock_monotonic_us();
+
+        parts_do_all(&pipeline->parts, run, arg, count, &pipeline->worker_waiter,
+                     (uint32_t)helpers);
+        uint64_t cpu_ns = thread_cpu_ns() - since_ns;
+        uint64_t wall_ns = (clock_monotonic_us() - since_us) * 1000;
+        atomic_fetch_add_explicit(&pipeline->stats.own_parts_ns, cpu_ns, memory_order_relaxed);
+        atomic_fetch_add_explicit(&pipeline->stats.parts_wait_us,
+                                  wall_ns > cpu_ns ? (wall_ns - cpu_ns) / 1000 : 0,
+                                  memory_order_relaxed);
+    }
+    for (uint32_t part = 0; helpers == 0 && part < count; part++)
+        run(arg, part);
 }
 
 /* Says when it changes whether scripts are checked, and why. */
@@ -44,43 +71,77 @@ static void enlist(struct engine *engine, struct block_job *job)
 bool connect_job(struct engine *engine, struct block_job *job)
 {
     struct header_node *node = job->node;
-    struct world *world = world_extend(engine->ledger, node_work(engine, node->prev)->world, node);
-    struct ledger_block lb = {.block = &job->block,
-                              .pos = job->pos,
-                              .inputs = job->input_hashes,
-                              .outputs = job->output_hashes,
-                              .checks = job->coin_checks,
-                              .bip30 = bip30_of(engine, node)};
-    struct connect_result result;
+    enum bip30 bip30 = bip30_of(engine, node);
 
+    if (engine->collected_count == CONNECT_MAX || bip30 == BIP30_OVERWRITE)
+        connect_collected(engine);
+    struct world *parent = node_work(engine, node->prev)->world;
+    if (!parent) /* it failed just now: drop_descendants has ended this job, or will */
+        return true;
+    struct world *world = world_extend(engine->ledger, parent, node);
     if (!world)
         return false;
-    uint64_t since_us = clock_monotonic_us();
-    int error = world_connect(engine->ledger, world, &lb, job->refs, &result);
-    histogram_add(&engine->pipeline.stats.connects, (clock_monotonic_us() - since_us) * 1000);
-    if (error < 0) {
-        world_drop(engine->ledger, world);
-        engine_fail(engine, ENGINE_DISK, "reading blocks.bin failed: %s", strerror(-error));
-        finish_stored(engine, job);
-        return true;
-    }
-    enlist(engine, job);
-    if (result.verdict != CONNECT_OK) {
-        world_drop(engine->ledger, world);
-        job->verdict =
-            result.verdict == CONNECT_BIP30 ? BAD_TXNS_BIP30 : BAD_TXNS_INPUTS_MISSINGORSPENT;
-        failed_job(engine, job);
-        return true;
-    }
     world_set_user(world, job);
     node_work(engine, node)->world = world;
     job->world = world;
+    job->bip30 = bip30;
+    job->state = JOB_CONNECTED;
     job->script_flags = block_script_flags(engine->params, &node->hash, node->height);
     job->skips_scripts = skips_scripts(engine, node);
-    job->state = JOB_CONNECTED;
-    pipeline_push_check(&engine->pipeline, job);
+    enlist(engine, job);
+    engine->collected[engine->collected_count++] = job;
     push_children(engine, node);
     return true;
+}
+
+static void connected(struct engine *engine, struct block_job *job, const struct connecting *c)
+{
+    job->events.events = NULL; /* the world has them, or had */
+    if (!job->world) {         /* it hangs on one that failed; the check stage sends it back */
+        pipeline_push_check(&engine->pipeline, job);
+        return;
+    }
+    if (c->error == 0 && c->result.verdict == CONNECT_OK) {
+        pipeline_push_check(&engine->pipeline, job);
+        return;
+    }
+    world_set_user(job->world, NULL);
+    world_drop(engine->ledger, job->world);
+    job->world = NULL;
+    if (c->error < 0) {
+        engine_fail(engine, ENGINE_DISK, "reading blocks.bin failed: %s", strerror(-c->error));
+        finish_stored(engine, job);
+        return;
+    }
+    job->verdict =
+        c->result.verdict == CONNECT_BIP30 ? BAD_TXNS_BIP30 : BAD_TXNS_INPUTS_MISSINGORSPENT;
+    failed_job(engine, job);
+}
+
+void connect_collected(struct engine *engine)
+{
+    struct block_job *jobs[CONNECT_MAX];
+    struct connecting connecting[CONNECT_MAX];
+    size_t count = engine->collected_count;
+    uint64_t since_us = clock_monotonic_us();
+
+    if (count == 0)
+        return;
+    engine->collected_count = 0;
+    memcpy(jobs, engine->collected, count * sizeof(struct block_job *));
+    for (size_t i = 0; i < count; i++)
+        connecting[i] = (struct connecting){.world = jobs[i]->world,
+                                            .lb = {.block = &jobs[i]->block,
+                                                   .pos = jobs[i]->pos,
+                                                   .events = &jobs[i]->events,
+                                                   .bip30 = jobs[i]->bip30},
+                                            .refs = jobs[i]->refs};
+    worlds_connect(engine->ledger, connecting, count);
+    uint64_t each_ns = (clock_monotonic_us() - since_us) * 1000 / count;
+    for (size_t i = 0; i < count; i++) {
+        histogram_add(&engine->pipeline.stats.connects, each_ns);
+        connected(engine, jobs[i], &connecting[i]);
+    }
 }
 
 /* Out of sight of later jobs; the bytes go when no job connected before can still read them. */

@@ -199,17 +199,35 @@ static void write_records(struct disk_thread *thread)
     }
 }
 
+/* What was not CPU time was waiting, as the thread does nothing between. */
+static void account_disk(struct pipeline *pipeline, uint64_t *since_ns, uint64_t *since_us)
+{
+    uint64_t cpu_ns = thread_cpu_ns(), now_us = clock_monotonic_us();
+    uint64_t busy_ns = cpu_ns - *since_ns, wall_ns = (now_us - *since_us) * 1000;
+
+    atomic_fetch_add_explicit(&pipeline->stats.disk.busy_ns, busy_ns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&pipeline->stats.disk_wait_us,
+                              wall_ns > busy_ns ? (wall_ns - busy_ns) / 1000 : 0,
+                              memory_order_relaxed);
+    *since_ns = cpu_ns;
+    *since_us = now_us;
+}
+
 static void *disk_main(void *argument)
 {
     struct disk_thread *thread = argument;
     struct pipeline *pipeline = thread->setup.pipeline;
 
+    uint64_t since_ns = thread_cpu_ns(), since_us = clock_monotonic_us();
+
     pthread_setname_np(pthread_self(), "disk");
     for (;;) {
         struct disk_task *task;
         atomic_fetch_add_explicit(&thread->turns, 1, memory_order_relaxed);
-        while ((task = mpmc_pop(&pipeline->disk_ring)))
+        while ((task = mpmc_pop(&pipeline->disk_ring))) {
             start_task(thread, task);
+            atomic_fetch_add_explicit(&pipeline->stats.disk.jobs, 1, memory_order_relaxed);
+        }
         write_records(thread);
         if (thread->is_stopping && !thread->last_sync.done) {
             thread->last_sync.done = last_synced;
@@ -221,6 +239,7 @@ static void *disk_main(void *argument)
             disk_pending(pipeline->disk) == 0)
             return NULL;
         int done = disk_run(pipeline->disk, wait_ms);
+        account_disk(pipeline, &since_ns, &since_us);
         if (done < 0) {
             on_error(thread, done, "io_uring");
             thread->last_error = done;

@@ -198,19 +198,11 @@ static bool has_work(struct engine *engine)
     return !engine->is_failed && (save_has_work(engine) || audit_has_work(engine));
 }
 
-static uint64_t cpu_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 static void *ledger_main(void *argument)
 {
     struct engine *engine = argument;
     struct waiter *waiter = &engine->pipeline.ledger_waiter;
-    uint64_t since = cpu_ns();
+    uint64_t since = thread_cpu_ns();
 
     pthread_setname_np(pthread_self(), "ledger");
     push_children(engine, engine->tip);
@@ -219,7 +211,7 @@ static void *ledger_main(void *argument)
         advance(engine);
         answer_idle(engine);
         publish(engine);
-        uint64_t now = cpu_ns();
+        uint64_t now = thread_cpu_ns();
         atomic_fetch_add_explicit(&engine->pipeline.stats.ledger.busy_ns, now - since,
                                   memory_order_relaxed);
         since = now;
@@ -232,7 +224,7 @@ static void *ledger_main(void *argument)
         if (drain(engine) || has_work(engine) || atomic_load(&engine->is_stopping))
             waiter_cancel(waiter);
         else
-            waiter_wait(waiter, prepared, TICK_US);
+            wait_and_count(waiter, prepared, TICK_US, &engine->pipeline.stats.ledger_wait_us);
     }
 }
 

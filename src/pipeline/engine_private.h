@@ -11,6 +11,7 @@
 #include "pipeline/engine.h"
 
 #define SHARD_COUNT 512
+#define CONNECT_MAX 64 /* blocks that are connected at once */
 
 /* A block whose bytes stay in memory after its job, for the prevouts of later blocks. */
 struct resident {
@@ -108,6 +109,8 @@ struct engine {
 
     struct resident_list residents, limbo;
 
+    struct block_job *collected[CONNECT_MAX]; /* to be connected, parents before children */
+    size_t collected_count;
     struct header_node **ready; /* stored blocks whose parent has a world, and that have none */
     size_t ready_count, ready_capacity;
 
@@ -152,8 +155,13 @@ void reap_job(struct engine *engine, struct block_job *job);
 void lose_block(struct engine *engine, struct header_node *node);
 
 /* connect.c */
-/* The job's parent has a world: makes the job's. False: no slot is free, the job waits. */
+/* The job's parent has a world: makes the job's, which connect_collected fills. False: no slot is
+ * free, the job waits. */
 bool connect_job(struct engine *engine, struct block_job *job);
+void connect_collected(struct engine *engine);
+/* ledger_config's: on the workers, too. */
+void run_parts(void *context, void (*run)(void *arg, uint32_t part), void *arg, uint32_t count,
+               uint64_t event_count);
 void residents_evict(struct engine *engine, size_t limit);
 
 /* apply.c */
@@ -224,10 +232,11 @@ void put_saving(struct engine *engine, struct text *text);
  * -errno. */
 MUST_CHECK int recover_ledger(struct engine *engine, struct header_node *goal,
                               const struct header_node *limit);
-/* A stored block as the ledger takes it, all of it in the arena: 0, -EBADMSG (it is damaged) or
- * -errno. */
+/* A stored block as the ledger takes it, all of it in the arena but events, which the caller
+ * clears: 0, -EBADMSG (it is damaged) or -errno. */
 MUST_CHECK int read_ledger_block(struct engine *engine, const struct header_node *node,
-                                 struct arena *arena, struct block *block, struct ledger_block *lb);
+                                 struct arena *arena, struct block *block,
+                                 struct block_events *events, struct ledger_block *lb);
 
 /* start.c */
 /* Whether opening is to be given up. */

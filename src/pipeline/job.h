@@ -104,12 +104,12 @@ struct block_job {
     struct block block;
     struct block_facts facts;
     enum verdict verdict;
-    uint32_t checksum; /* as in header_node; of blocks that are not stored yet */
-    struct coin_hash *input_hashes, *output_hashes;
-    uint32_t *coin_checks;
+    uint32_t checksum;          /* as in header_node; of blocks that are not stored yet */
+    struct block_events events; /* its world's, once it is connected */
 
     /* connect */
     struct world *world;
+    enum bip30 bip30;
     struct coin_ref *refs;
     uint32_t script_flags;
     bool skips_scripts;

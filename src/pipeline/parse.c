@@ -2,20 +2,11 @@
  * enough. */
 #include "pipeline/pipeline.h"
 
-/* Room for the flat arrays, and the keyed hashes of all outpoints: the ledger thread only compares
- * them. */
-static bool hash_coins(struct pipeline *pipeline, struct block_job *job)
+/* What connecting needs, so that the ledger only compares. */
+static bool make_events(struct pipeline *pipeline, struct block_job *job)
 {
-    const struct block *block = &job->block;
-
-    job->input_hashes = arena_array(&job->arena, block->input_count, sizeof *job->input_hashes);
-    job->output_hashes = arena_array(&job->arena, block->output_count, sizeof *job->output_hashes);
-    job->coin_checks = arena_array(&job->arena, block->output_count, sizeof *job->coin_checks);
-    job->refs = arena_array(&job->arena, block->input_count, sizeof *job->refs);
-    if (!job->input_hashes || !job->output_hashes || !job->coin_checks || !job->refs)
-        return false;
-    coin_hash_block(pipeline->key, block, job->input_hashes, job->output_hashes, job->coin_checks);
-    return true;
+    job->refs = arena_array(&job->arena, job->block.input_count, sizeof *job->refs);
+    return job->refs && block_events_make(pipeline->key, &job->block, &job->arena, &job->events);
 }
 
 /* What a message with this block carries; of a stored block it is known. */
@@ -34,7 +25,7 @@ void parse_stage(struct pipeline *pipeline, struct block_job *job)
         job->verdict = BLOCK_DECODE_FAILED;
     else
         job->verdict = block_check(pipeline->params, &job->block, &job->arena, &job->facts);
-    if (job->verdict == VALID && !hash_coins(pipeline, job))
+    if (job->verdict == VALID && !make_events(pipeline, job))
         job->verdict = BLOCK_DECODE_FAILED;
     if (job->verdict == VALID && !job->is_stored && !job->has_checksum)
         note_checksum(job);

@@ -58,6 +58,7 @@ void pipeline_clear(struct pipeline *pipeline)
     pthread_mutex_destroy(&pipeline->arena_mutex);
     for (size_t i = 0; i < JOB_MAX; i++) {
         arena_clear(&pipeline->jobs[i].arena);
+        block_events_clear(&pipeline->jobs[i].events);
         free(pipeline->jobs[i].buffer);
     }
     free(pipeline->jobs);
@@ -72,7 +73,7 @@ void pipeline_clear(struct pipeline *pipeline)
     munmap(pipeline->work, NODE_MAX * sizeof(struct node_work));
 }
 
-static uint64_t thread_cpu_ns(void)
+uint64_t thread_cpu_ns(void)
 {
     struct timespec ts;
 
@@ -90,6 +91,15 @@ static void account(struct stage_stats *stats, uint64_t *since)
     *since = now;
 }
 
+void wait_and_count(struct waiter *waiter, uint32_t prepared, int64_t timeout_us,
+                    _Atomic uint64_t *wait_us)
+{
+    uint64_t since_us = clock_monotonic_us();
+
+    waiter_wait(waiter, prepared, timeout_us);
+    atomic_fetch_add_explicit(wait_us, clock_monotonic_us() - since_us, memory_order_relaxed);
+}
+
 static bool work_aside(struct worker *worker, uint64_t *since)
 {
     if (!work_pop(worker))
@@ -98,13 +108,17 @@ static bool work_aside(struct worker *worker, uint64_t *since)
     return true;
 }
 
-/* Verification first, then what lets more of it begin; every other turn others' tasks before both.
- */
+/* What the ledger thread waits for, then verification, then what lets more of it begin; every other
+ * turn others' tasks before both. */
 static bool work_once(struct worker *worker, uint64_t *since)
 {
     struct pipeline *pipeline = worker->pipeline;
     struct block_job *job;
 
+    if (parts_are_open(&pipeline->parts) && parts_do_one(&pipeline->parts)) {
+        account(&pipeline->stats.parts, since);
+        return true;
+    }
     if (worker->turn++ % 2 == 0 && work_aside(worker, since))
         return true;
     if ((job = mpmc_pop(&pipeline->verify_ring))) {
@@ -136,7 +150,8 @@ static void *worker_main(void *argument)
         if (atomic_load(&pipeline->is_stopping) || work_once(worker, &since))
             waiter_cancel(&pipeline->worker_waiter);
         else
-            waiter_wait(&pipeline->worker_waiter, prepared, -1);
+            wait_and_count(&pipeline->worker_waiter, prepared, -1,
+                           &pipeline->stats.workers_wait_us);
     }
     return NULL;
 }
@@ -246,7 +261,7 @@ struct block_job *pipeline_reserve(struct pipeline *pipeline, size_t size, enum 
             return job;
         }
         atomic_fetch_add_explicit(&pipeline->stats.credit_waits, 1, memory_order_relaxed);
-        waiter_wait(&pipeline->credit_waiter, prepared, 100000);
+        wait_and_count(&pipeline->credit_waiter, prepared, 100000, &pipeline->stats.credit_wait_us);
     }
 }
 
@@ -291,6 +306,7 @@ void pipeline_release(struct block_job *job)
     if (job->is_submitted)
         atomic_fetch_sub(&pipeline->submitted_count, 1);
     give_arena_back(pipeline, &job->arena);
+    block_events_clear(&job->events);
     free(job->buffer);
     memset(job, 0, sizeof *job);
     job->pipeline = pipeline;

@@ -9,6 +9,7 @@
 #include "base/cipher.h"
 #include "base/histogram.h"
 #include "pipeline/job.h"
+#include "pipeline/parts.h"
 #include "pipeline/work.h"
 #include "store/block_table.h"
 #include <pthread.h>
@@ -40,8 +41,15 @@ struct stage_stats {
     struct histogram times; /* CPU time of a job */
 };
 
+/* CPU time of the calling thread. */
+uint64_t thread_cpu_ns(void);
+
 struct pipeline_stats {
-    struct stage_stats parse, check, verify, work, ledger;
+    struct stage_stats parse, check, verify, work, ledger, disk;
+    struct stage_stats parts;      /* of the ledger's work, those that workers did */
+    _Atomic uint64_t own_parts_ns; /* CPU time of those that the ledger thread did itself */
+    /* Wall time asleep: for input, for parts that workers have, of submitters for credit. */
+    _Atomic uint64_t workers_wait_us, ledger_wait_us, disk_wait_us, parts_wait_us, credit_wait_us;
     _Atomic uint64_t cold_prevouts, inputs_verified, scripts_skipped;
     _Atomic uint64_t credit_waits;
     struct histogram connects; /* world_connect of a block */
@@ -68,6 +76,7 @@ struct pipeline {
     struct mpmc work_ring;
     _Atomic uint32_t work_limit; /* of all gates */
     struct waiter worker_waiter;
+    struct parts parts;
     _Atomic bool is_stopping;
     pthread_mutex_t
         closing_mutex; /* nothing is pushed by outsiders once is_closed is set under it */
@@ -132,6 +141,9 @@ void pipeline_release(struct block_job *job);
 
 /* For the parse stage: memory for what is computed of job; pipeline_release takes it back. */
 void pipeline_take_arena(struct pipeline *pipeline, struct block_job *job);
+/* waiter_wait, its time added to *wait_us. */
+void wait_and_count(struct waiter *waiter, uint32_t prepared, int64_t timeout_us,
+                    _Atomic uint64_t *wait_us);
 /* For stages: to the ledger thread, to the disk thread. */
 void pipeline_post(struct pipeline *pipeline, struct message *message);
 void pipeline_task(struct pipeline *pipeline, struct disk_task *task);

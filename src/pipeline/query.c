@@ -246,6 +246,11 @@ static void put_stage(struct text *text, const char *name, struct stage_stats *s
         name, queue, name, atomic_load(&stage->jobs), name, atomic_load(&stage->busy_ns) / 1000);
 }
 
+static void put_number(struct text *text, const char *name, uint64_t number)
+{
+    text_printf(text, "pipeline.%s %" PRIu64 "\n", name, number);
+}
+
 static void stats_chain(struct engine *engine, struct text *text)
 {
     text_printf(text,
@@ -277,6 +282,14 @@ static void stats_pipeline(struct engine *engine, struct text *text)
     put_stage(text, "verify", &pipeline->stats.verify, mpmc_count(&pipeline->verify_ring));
     put_stage(text, "work", &pipeline->stats.work, mpmc_count(&pipeline->work_ring));
     put_stage(text, "ledger", &pipeline->stats.ledger, mpmc_count(&pipeline->ledger_ring));
+    put_stage(text, "parts", &pipeline->stats.parts, (uint32_t)atomic_load(&pipeline->parts.open));
+    put_stage(text, "disk", &pipeline->stats.disk, mpmc_count(&pipeline->disk_ring));
+    put_number(text, "ledger_own_parts_us", atomic_load(&pipeline->stats.own_parts_ns) / 1000);
+    put_number(text, "workers_wait_us", atomic_load(&pipeline->stats.workers_wait_us));
+    put_number(text, "ledger_wait_us", atomic_load(&pipeline->stats.ledger_wait_us));
+    put_number(text, "parts_wait_us", atomic_load(&pipeline->stats.parts_wait_us));
+    put_number(text, "disk_wait_us", atomic_load(&pipeline->stats.disk_wait_us));
+    put_number(text, "credit_wait_us", atomic_load(&pipeline->stats.credit_wait_us));
     text_printf(text,
                 "pipeline.blocks %" PRIu64 "\npipeline.bytes %" PRIu64 "\npipeline.inputs %" PRIu64
                 "\n",

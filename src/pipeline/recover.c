@@ -9,7 +9,7 @@
 #define PROGRESS_US 5000000
 
 int read_ledger_block(struct engine *engine, const struct header_node *node, struct arena *arena,
-                      struct block *block, struct ledger_block *lb)
+                      struct block *block, struct block_events *events, struct ledger_block *lb)
 {
     struct block_facts facts;
     uint8_t *raw = arena_alloc(arena, node->size);
@@ -24,16 +24,12 @@ int read_ledger_block(struct engine *engine, const struct header_node *node, str
         block_check(engine->params, block, arena, &facts) != VALID)
         return -EBADMSG;
 
-    struct coin_hash *inputs = arena_array(arena, block->input_count, sizeof *inputs);
-    struct coin_hash *outputs = arena_array(arena, block->output_count, sizeof *outputs);
-    uint32_t *checks = arena_array(arena, block->output_count, sizeof *checks);
-    coin_hash_block(&engine->key, block, inputs, outputs, checks);
+    if (!block_events_make(&engine->key, block, arena, events))
+        return -ENOMEM;
     *lb = (struct ledger_block){
         .block = block,
         .pos = node->pos,
-        .inputs = inputs,
-        .outputs = outputs,
-        .checks = checks,
+        .events = events,
         .bip30 = block_is_bip30_repeat(engine->params, node) ? BIP30_OVERWRITE : BIP30_ENFORCED};
     return 0;
 }
@@ -55,10 +51,11 @@ static int replay_block(struct engine *engine, struct header_node *node)
 {
     struct arena arena;
     struct block block;
+    struct block_events events = {0};
     struct ledger_block lb;
 
     arena_init(&arena, SIZE_MAX);
-    int error = read_ledger_block(engine, node, &arena, &block, &lb);
+    int error = read_ledger_block(engine, node, &arena, &block, &events, &lb);
     if (error == 0) {
         uint32_t count = block.input_count - block.txs[0].input_count;
         uint64_t *words = xmalloc((count + 1) * sizeof *words);
@@ -69,6 +66,7 @@ static int replay_block(struct engine *engine, struct header_node *node)
         else
             free(words);
     }
+    block_events_clear(&events);
     arena_clear(&arena);
     return error;
 }

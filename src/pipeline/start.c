@@ -108,6 +108,7 @@ struct ledger *new_ledger(struct engine *engine, struct header_node *root)
                                    .world_slots = WORLD_SLOTS,
                                    .horizon = engine->config.horizon,
                                    .outpoint_at = outpoint_at,
+                                   .run_parts = run_parts,
                                    .dropped = world_dropped,
                                    .ctx = engine};
 

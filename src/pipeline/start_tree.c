@@ -129,7 +129,8 @@ static enum engine_error fill_table(struct start *start)
         struct header_node *node = header_tree_find(engine->tree, &record->hash);
 
         if (node)
-            entries[count++] = (struct block_entry){record->pos, node, record->size};
+            entries[count++] =
+                (struct block_entry){.pos = record->pos, .node = node, .size = record->size};
     }
     qsort(entries, count, sizeof *entries, by_pos);
     for (size_t i = 0; i < count && has_room; i++)

@@ -12,6 +12,7 @@ struct block_entry {
     uint64_t pos; /* of the block's first byte */
     struct header_node *node;
     uint32_t size;
+    uint32_t node_index; /* node->index, for those who need no more of it */
 };
 
 struct block_table;
@@ -20,7 +21,7 @@ struct block_table;
 struct block_table *block_table_new(size_t count_max);
 void block_table_free(struct block_table *table);
 
-/* pos is behind the last entry's block. False when the table is full. */
+/* pos is behind the last entry's block. False when the table is full, or pos too far behind. */
 MUST_CHECK bool block_table_append(struct block_table *table, uint64_t pos, uint32_t size,
                                    struct header_node *node);
 /* The block that contains the byte at pos, or NULL: framing, or nothing is known there. */

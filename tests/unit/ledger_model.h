@@ -43,8 +43,7 @@ struct sim_block {
     struct arena arena;
     struct block block;
     struct ledger_block lb;
-    struct coin_hash *inputs, *outputs;
-    uint32_t *checks;
+    struct block_events events;
     uint32_t input_count; /* but the coinbase's */
     struct connect_result expected;
     struct coin_set after; /* if expected is CONNECT_OK */
@@ -382,16 +381,10 @@ static inline void sim_load(struct sim *sim, struct sim_block *b)
     ck_assert(
         block_parse(&b->block, (struct bytes){sim->file + b->lb.pos, b->size}, &b->arena, true));
     b->input_count = b->block.input_count - b->block.txs[0].input_count;
-    b->inputs = arena_array(&b->arena, b->input_count, sizeof *b->inputs);
-    b->outputs = arena_array(&b->arena, b->block.output_count, sizeof *b->outputs);
-    b->checks = arena_array(&b->arena, b->block.output_count, sizeof *b->checks);
-    coin_hash_block(&sim->key, &b->block, b->inputs, b->outputs, b->checks);
-    b->lb = (struct ledger_block){.block = &b->block,
-                                  .pos = b->lb.pos,
-                                  .inputs = b->inputs,
-                                  .outputs = b->outputs,
-                                  .checks = b->checks,
-                                  .bip30 = b->lb.bip30};
+    block_events_clear(&b->events);
+    ck_assert(block_events_make(&sim->key, &b->block, &b->arena, &b->events));
+    b->lb = (struct ledger_block){
+        .block = &b->block, .pos = b->lb.pos, .events = &b->events, .bip30 = b->lb.bip30};
 }
 
 static inline struct sim_block *sim_genesis(void)
@@ -452,6 +445,7 @@ static inline void sim_block_free(struct sim_block *b)
     if (!b)
         return;
     arena_clear(&b->arena);
+    block_events_clear(&b->events);
     free(b->after.coins);
     free(b->prevouts);
     free(b->undo);
@@ -503,19 +497,27 @@ static inline struct connect_result sim_verify(const struct sim *sim, const stru
     return result;
 }
 
-/* Extends and connects b; compares verdict and positions. False: b is refused, its world dropped.
- */
-static inline bool sim_connect(struct sim *sim, struct ledger *ledger, struct sim_block *b)
+/* Extends b, for worlds_connect, which takes its events. */
+static inline struct connecting sim_extend(struct sim *sim, struct ledger *ledger,
+                                           struct sim_block *b)
 {
-    struct connect_result result;
-
     sim_load(sim, b);
-    struct coin_ref *refs = xcalloc(b->input_count, sizeof *refs);
     b->world = world_extend(ledger, b->prev->world, &b->node);
     ck_assert_ptr_nonnull(b->world);
     world_set_user(b->world, b);
-    ck_assert_int_eq(world_connect(ledger, b->world, &b->lb, refs, &result), 0);
-    result = sim_verify(sim, b, refs, result);
+    return (struct connecting){
+        .world = b->world, .lb = b->lb, .refs = xcalloc(b->input_count, sizeof(struct coin_ref))};
+}
+
+/* Compares verdict and positions. False: b is refused, its world dropped. */
+static inline bool sim_connected(struct sim *sim, struct ledger *ledger, struct sim_block *b,
+                                 const struct connecting *c)
+{
+    struct coin_ref *refs = c->refs;
+
+    b->events.events = NULL; /* the world's */
+    ck_assert_int_eq(c->error, 0);
+    struct connect_result result = sim_verify(sim, b, refs, c->result);
     ck_assert_int_eq(result.verdict, b->expected.verdict);
     ck_assert_uint_eq(result.tx_index, b->expected.tx_index);
     ck_assert_uint_eq(result.input_index, b->expected.input_index);
@@ -530,16 +532,39 @@ static inline bool sim_connect(struct sim *sim, struct ledger *ledger, struct si
     return false;
 }
 
-/* Folds b and checks its undo words. */
-static inline void sim_fold(struct sim *sim, struct ledger *ledger, struct sim_block *b)
+static inline bool sim_connect(struct sim *sim, struct ledger *ledger, struct sim_block *b)
 {
-    b->undo = xrealloc(b->undo, b->input_count * sizeof *b->undo);
-    ck_assert_uint_eq(world_undo_count(b->world), b->input_count);
-    ck_assert_int_eq(ledger_fold(ledger, b->world, b->undo), 0);
+    struct connecting c = sim_extend(sim, ledger, b);
+
+    worlds_connect(ledger, &c, 1);
+    return sim_connected(sim, ledger, b, &c);
+}
+
+/* b's undo words are what they should be. */
+static inline void sim_check_undo(const struct sim *sim, const struct sim_block *b)
+{
     for (uint32_t k = 0; k < b->input_count; k++) {
         bool is_own = b->prevouts[k].pos >= b->lb.pos && b->prevouts[k].pos < b->lb.pos + b->size;
         ck_assert_uint_eq(b->undo[k], is_own ? 0 : sim_word(sim, &b->prevouts[k]));
     }
+}
+
+/* Folds count blocks, each the next one's parent, and checks their undo words. */
+static inline void sim_fold(struct sim *sim, struct ledger *ledger, struct sim_block *const *blocks,
+                            size_t count)
+{
+    uint64_t **undo = xcalloc(count, sizeof *undo);
+
+    for (size_t i = 0; i < count; i++) {
+        struct sim_block *b = blocks[i];
+
+        undo[i] = b->undo = xrealloc(b->undo, b->input_count * sizeof *b->undo);
+        ck_assert_uint_eq(world_undo_count(b->world), b->input_count);
+    }
+    ck_assert_int_eq(ledger_fold(ledger, blocks[count - 1]->world, undo), 0);
+    for (size_t i = 0; i < count; i++)
+        sim_check_undo(sim, blocks[i]);
+    free(undo);
 }
 
 struct visited {

@@ -29,7 +29,7 @@ static void extend(struct chain *chain, uint32_t count)
             sim_block_free(b);
             continue;
         }
-        sim_fold(&chain->sim, chain->ledger, b);
+        sim_fold(&chain->sim, chain->ledger, &b, 1);
         chain->blocks[chain->count++] = b;
         count--;
     }

@@ -113,7 +113,7 @@ static void run_model(bool is_clustered, bool grow_between)
             step(&index, model, prng_below(&prng, UNIVERSE),
                  prng_below(&prng, 100) < insert_percent, &prng);
             if (grow_between && i % 64 == 0)
-                index_grow_step(&index);
+                index_grow_step(&index, 0, index.shard_count);
         }
         check_all(&index, model);
     }
@@ -201,7 +201,7 @@ START_TEST(a_large_index_takes_under_24_bytes_a_coin)
         uint64_t tag = prng_next(&prng);
         index_insert(&index, (uint32_t)(i % 16), tag, i);
         if (i % 1000 == 0)
-            index_grow_step(&index);
+            index_grow_step(&index, 0, index.shard_count);
         if (i > 1000000 && i % 10000 == 0)
             ck_assert_uint_lt(index_memory(&index), 24 * i);
     }

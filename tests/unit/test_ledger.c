@@ -4,11 +4,14 @@
 #include "io/simdisk.h"
 #include "ledger/checkpoint.h"
 #include "ledger_model.h"
+#include <pthread.h>
 
-#define LIVE_MAX    1100
-#define HISTORY_MAX 40
-#define NETWORK     0xdab5bffau
-#define UNSAVED_MAX 25 /* folds without a checkpoint: what is replayed must be in the history */
+#define LIVE_MAX     1100
+#define HISTORY_MAX  40
+#define BATCH        5
+#define PART_THREADS 3
+#define NETWORK      0xdab5bffau
+#define UNSAVED_MAX  25 /* folds without a checkpoint: what is replayed must be in the history */
 
 struct run {
     struct sim sim;
@@ -87,14 +90,47 @@ static void save_some(struct run *run)
     run->saved++;
 }
 
+struct part_thread {
+    pthread_t thread;
+    void (*run)(void *arg, uint32_t part);
+    void *arg;
+    uint32_t first, count;
+};
+
+static void *run_some_parts(void *arg)
+{
+    const struct part_thread *t = arg;
+
+    for (uint32_t p = t->first; p < t->count; p += PART_THREADS)
+        t->run(t->arg, p);
+    return NULL;
+}
+
+/* ledger_config's: each part on some thread. */
+static void run_parts(void *ctx, void (*run)(void *arg, uint32_t part), void *arg, uint32_t count,
+                      uint64_t event_count)
+{
+    struct part_thread threads[PART_THREADS];
+
+    (void)ctx;
+    (void)event_count;
+    for (uint32_t i = 0; i < PART_THREADS; i++) {
+        threads[i] = (struct part_thread){.run = run, .arg = arg, .first = i, .count = count};
+        ck_assert_int_eq(pthread_create(&threads[i].thread, NULL, run_some_parts, &threads[i]), 0);
+    }
+    for (uint32_t i = 0; i < PART_THREADS; i++)
+        pthread_join(threads[i].thread, NULL);
+}
+
 static void run_init(struct run *run, uint64_t seed, unsigned tag_bits, uint32_t shard_count,
-                     uint32_t world_slots, int32_t horizon)
+                     uint32_t world_slots, int32_t horizon, bool with_threads)
 {
     *run = (struct run){0};
     sim_init(&run->sim, seed, tag_bits, shard_count);
 
     struct ledger_config config = sim_config(&run->sim, world_slots, horizon);
     config.dropped = on_dropped;
+    config.run_parts = with_threads ? run_parts : NULL;
     run->history[run->history_count++] = sim_genesis();
     run->ledger = ledger_new(&config, &root_of(run)->node);
     root_of(run)->world = ledger_root(run->ledger);
@@ -149,43 +185,82 @@ static struct sim_block *highest(const struct run *run)
     return best;
 }
 
-static bool connect(struct run *run, struct sim_block *prev, unsigned bad_percent)
+/* Up to BATCH blocks at once, the first after prev, the others mostly each after the one before; a
+ * refused one takes those after it away. False: the first was refused. */
+static bool connect_batch(struct run *run, struct sim_block *prev, unsigned bad_percent,
+                          uint32_t count)
 {
-    struct sim_block *b = sim_block_new(&run->sim, prev, bad_percent);
+    struct sim_block *blocks[BATCH];
+    struct connecting batch[BATCH];
 
-    if (!sim_connect(&run->sim, run->ledger, b)) {
-        ck_assert_ptr_null(b->world);
-        sim_block_free(b);
-        run->refused++;
-        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        blocks[i] = sim_block_new(&run->sim, prev, bad_percent);
+        if (i > 0 && blocks[i]->lb.bip30 == BIP30_OVERWRITE) { /* may only be the first */
+            sim_block_free(blocks[i]);
+            count = i;
+        } else if (prng_below(&run->sim.prng, 5) > 0) {
+            prev = blocks[i];
+        }
     }
-    run->live[run->live_count++] = b;
-    run->connected++;
-    return true;
+    for (uint32_t i = 0; i < count; i++)
+        batch[i] = sim_extend(&run->sim, run->ledger, blocks[i]);
+    worlds_connect(run->ledger, batch, count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct sim_block *b = blocks[i];
+
+        run->live[run->live_count++] = b;
+        if (!b->world) { /* gone with a refused one */
+            b->events.events = NULL;
+            free(batch[i].refs);
+            continue;
+        }
+        run->connected++;
+        run->refused += !sim_connected(&run->sim, run->ledger, b, &batch[i]);
+    }
+    bool is_good = blocks[0]->world;
+    purge(run);
+    return is_good;
 }
 
-static void fold(struct run *run, struct sim_block *tip)
+static bool connect(struct run *run, struct sim_block *prev, unsigned bad_percent)
 {
-    struct sim_block *b = tip;
+    return connect_batch(run, prev, bad_percent, 1);
+}
 
-    while (b->prev != root_of(run))
-        b = b->prev;
-    root_of(run)->world = ledger_root(run->ledger);
-    sim_fold(&run->sim, run->ledger, b);
-    ck_assert_ptr_eq(ledger_root(run->ledger), b->world);
-
+static void remember(struct run *run, struct sim_block *b)
+{
     for (uint32_t i = 0; i < run->live_count; i++)
         if (run->live[i] == b)
             run->live[i] = run->live[--run->live_count];
-    purge(run);
     if (run->history_count == HISTORY_MAX) {
         sim_block_free(run->history[0]);
         memmove(run->history, run->history + 1, (HISTORY_MAX - 1) * sizeof(struct sim_block *));
         run->history_count--;
     }
-    root_of(run)->world = NULL;
     run->history[run->history_count++] = b;
     run->unsaved++;
+}
+
+/* The first count blocks on the way to tip, or as many as there are. */
+static void fold(struct run *run, struct sim_block *tip, uint32_t count)
+{
+    uint32_t depth = (uint32_t)(tip->node.height - root_of(run)->node.height);
+    struct sim_block *blocks[BATCH];
+
+    count = count < depth ? count : depth;
+    for (struct sim_block *b = tip; b != root_of(run); b = b->prev, depth--)
+        if (depth <= count)
+            blocks[depth - 1] = b;
+    root_of(run)->world = ledger_root(run->ledger);
+    sim_fold(&run->sim, run->ledger, blocks, count);
+    ck_assert_ptr_eq(ledger_root(run->ledger), blocks[count - 1]->world);
+    root_of(run)->world = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        remember(run, blocks[i]);
+        if (i + 1 < count)
+            blocks[i]->world = NULL;
+    }
+    purge(run);
     if (run->writer)
         save_some(run);
     if (run->unsaved > UNSAVED_MAX)
@@ -362,6 +437,13 @@ static void find(struct run *run)
     }
 }
 
+static uint32_t batch_size(struct run *run)
+{
+    uint32_t most = ledger_free_slots(run->ledger) < BATCH ? ledger_free_slots(run->ledger) : BATCH;
+
+    return 1 + (uint32_t)prng_below(&run->sim.prng, most);
+}
+
 static void random_step(struct run *run)
 {
     struct prng *prng = &run->sim.prng;
@@ -372,17 +454,17 @@ static void random_step(struct run *run)
     } else if (die < 850) {
         struct sim_block *prev = prng_below(prng, 10) < 6 ? highest(run) : any_block(run);
         if (ledger_free_slots(run->ledger) > 0)
-            connect(run, prev, prng_below(prng, 2) ? 0 : 15);
+            connect_batch(run, prev, prng_below(prng, 2) ? 0 : 15, batch_size(run));
         else if (prng_below(prng, 2))
             drop(run, run->live[prng_below(prng, run->live_count)]);
         else
-            fold(run, highest(run));
+            fold(run, highest(run), 1);
     } else if (die < 870 && run->live_count > 0) {
         drop(run, run->live[prng_below(prng, run->live_count)]);
     } else if (die < 970 && run->live_count > 0) {
         struct sim_block *tip = prng_below(prng, 4) ? highest(run) : any_block(run);
         if (tip != root_of(run))
-            fold(run, tip);
+            fold(run, tip, 1 + (uint32_t)prng_below(prng, BATCH));
     } else if (die < 990) {
         const struct sim_block *b = any_block(run);
         sim_check_set(&run->sim, run->ledger, b->world, &b->after);
@@ -395,14 +477,14 @@ static void random_step(struct run *run)
     }
 }
 
-static void run_model(unsigned tag_bits, uint32_t shard_count)
+static void run_model(unsigned tag_bits, uint32_t shard_count, bool with_threads)
 {
     uint64_t seed = env_number("CAESURE_SEED", 20260822);
-    uint64_t steps = env_number("CAESURE_STEPS", 25000);
+    uint64_t steps = env_number("CAESURE_STEPS", with_threads ? 4000 : 25000);
     uint64_t side_max = 0;
     struct run *run = xmalloc(sizeof *run);
 
-    run_init(run, seed, tag_bits, shard_count, 24, 6);
+    run_init(run, seed, tag_bits, shard_count, 24, 6, with_threads);
     for (uint64_t i = 0; i < steps; i++) {
         random_step(run);
         struct ledger_stats stats = ledger_stats(run->ledger);
@@ -420,7 +502,7 @@ static void run_model(unsigned tag_bits, uint32_t shard_count)
     ck_assert_uint_gt(run->refused, steps / 50);
     ck_assert_uint_gt(run->unfolded, steps / 500);
     if (tag_bits == 12)
-        ck_assert_uint_gt(side_max, 10);
+        ck_assert_uint_gt(side_max, with_threads ? 2 : 10);
     else
         ck_assert_uint_eq(side_max, 0);
     run_clear(run);
@@ -429,13 +511,20 @@ static void run_model(unsigned tag_bits, uint32_t shard_count)
 
 START_TEST(random_worlds_with_12_bit_tags_equal_plain_sets)
 {
-    run_model(12, 1);
+    run_model(12, 1, false);
 }
 END_TEST
 
 START_TEST(random_worlds_with_64_bit_tags_equal_plain_sets)
 {
-    run_model(64, 512);
+    run_model(64, 512, false);
+}
+END_TEST
+
+START_TEST(parts_on_several_threads_equal_plain_sets)
+{
+    run_model(12, 8, true);
+    run_model(64, 512, true);
 }
 END_TEST
 
@@ -443,7 +532,7 @@ START_TEST(a_thousand_worlds_deep)
 {
     struct run *run = xmalloc(sizeof *run);
 
-    run_init(run, 7, 12, 4, 1024, 512);
+    run_init(run, 7, 12, 4, 1024, 512, false);
     while (run->live_count < 1000)
         connect(run, highest(run), 0);
     struct sim_block *tip = highest(run);
@@ -454,7 +543,7 @@ START_TEST(a_thousand_worlds_deep)
         find(run);
     ck_assert_ptr_nonnull(ledger_to_fold(run->ledger, tip->world));
     while (ledger_to_fold(run->ledger, tip->world))
-        fold(run, tip);
+        fold(run, tip, 1);
     ck_assert_int_eq(root_of(run)->node.height, 1000 - 512);
     sim_check_set(&run->sim, run->ledger, tip->world, &tip->after);
     sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
@@ -467,7 +556,7 @@ START_TEST(a_freed_slot_shows_nothing_of_its_last_world)
 {
     struct run *run = xmalloc(sizeof *run);
 
-    run_init(run, 8, 64, 4, 4, 1);
+    run_init(run, 8, 64, 4, 4, 1, false);
     for (int i = 0; i < 200; i++) {
         while (ledger_free_slots(run->ledger) > 0)
             connect(run, any_block(run), 0);
@@ -478,7 +567,7 @@ START_TEST(a_freed_slot_shows_nothing_of_its_last_world)
         if (i % 3 == 0)
             drop(run, run->live[0]);
         else
-            fold(run, highest(run));
+            fold(run, highest(run), 1);
     }
     run_clear(run);
     free(run);
@@ -490,13 +579,13 @@ START_TEST(the_step_back_refuses_words_that_do_not_fit)
     for (int kind = 0; kind < 3; kind++) {
         struct run *run = xmalloc(sizeof *run);
 
-        run_init(run, 9, 64, 4, 8, 1);
+        run_init(run, 9, 64, 4, 8, 1, false);
         struct sim_block *b;
         do { /* until a block takes something out of the root */
             while (!connect(run, root_of(run), 0))
                 continue;
             b = highest(run);
-            fold(run, b);
+            fold(run, b, 1);
         } while (b->input_count == 0 || b->undo[0] == 0 || b->undo[b->input_count - 1] == 0);
         sim_load(&run->sim, b);
         if (kind == 0)
@@ -520,6 +609,7 @@ int main(void)
     tcase_set_timeout(tcase, 0);
     tcase_add_test(tcase, random_worlds_with_12_bit_tags_equal_plain_sets);
     tcase_add_test(tcase, random_worlds_with_64_bit_tags_equal_plain_sets);
+    tcase_add_test(tcase, parts_on_several_threads_equal_plain_sets);
     tcase_add_test(tcase, a_thousand_worlds_deep);
     tcase_add_test(tcase, a_freed_slot_shows_nothing_of_its_last_world);
     tcase_add_test(tcase, the_step_back_refuses_words_that_do_not_fit);

@@ -191,8 +191,60 @@ START_TEST(witness_programs_by_sight)
 }
 END_TEST
 
+/* As the rule says it, opcode by opcode. */
+static uint32_t plain_sigops(struct bytes script)
+{
+    struct cursor c = cursor_of(script);
+    struct script_op op;
+    uint32_t sigops = 0;
+
+    while (cursor_left(&c) > 0 && script_op_read(&op, &c)) {
+        sigops += op.opcode == OP_CHECKSIG || op.opcode == OP_CHECKSIGVERIFY;
+        if (op.opcode == OP_CHECKMULTISIG || op.opcode == OP_CHECKMULTISIGVERIFY)
+            sigops += 20;
+    }
+    return sigops;
+}
+
+START_TEST(scripts_known_by_sight_count_as_any_other)
+{
+    static const uint8_t forms[][3] = {/* size, first two bytes */
+                                       {25, OP_DUP, OP_HASH160}, {23, OP_HASH160, 20},
+                                       {22, OP_0, 20},           {34, OP_0, 32},
+                                       {34, OP_1, 32},           {22, OP_1, 20}};
+    uint32_t with_sigops = 0;
+
+    for (size_t f = 0; f < ARRAY_COUNT(forms); f++) {
+        for (uint32_t at = 0; at <= forms[f][0]; at++) { /* one byte changed to anything, or none */
+            for (uint32_t value = 0; value < 256; value++) {
+                uint8_t script[36];
+                size_t size = forms[f][0];
+
+                memset(script, OP_CHECKSIG, sizeof script); /* counts wherever it is no push's */
+                memcpy(script, forms[f] + 1, 2);
+                if (size == 25) {
+                    script[2] = 20;
+                    script[23] = OP_EQUALVERIFY;
+                } else if (size == 23) {
+                    script[22] = OP_EQUAL;
+                }
+                if (at < size)
+                    script[at] = (uint8_t)value;
+                else
+                    size = value % 36; /* or another size */
+                uint32_t expected = plain_sigops((struct bytes){script, size});
+                ck_assert_uint_eq(script_sigops((struct bytes){script, size}, false), expected);
+                with_sigops += expected > 1;
+            }
+        }
+    }
+    ck_assert_uint_gt(with_sigops, 1000);
+}
+END_TEST
+
 int main(void)
 {
     return SUITE_RUN("sigops", sigops_of_a_script, sigops_of_p2sh, sigops_of_witnesses,
-                     legacy_sigops_of_a_transaction, forms_of_scripts, witness_programs_by_sight);
+                     legacy_sigops_of_a_transaction, forms_of_scripts, witness_programs_by_sight,
+                     scripts_known_by_sight_count_as_any_other);
 }

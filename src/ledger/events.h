@@ -1,0 +1,48 @@
+/* events.h - what a block does to coins, outpoint by outpoint: made by a worker, part by part, so
+ * that connecting the block only has to follow them. Pure; any thread. */
+#ifndef LEDGER_EVENTS_H
+#define LEDGER_EVENTS_H
+#include "ledger/coin.h"
+
+enum event_flags {
+    EVENT_SPEND = 1,    /* else the coin is created */
+    EVENT_OWN = 2,      /* created and spent by the same block: the root never sees it */
+    EVENT_REPLACED = 4, /* a spend without an input: BIP30_OVERWRITE */
+    EVENT_PASSED = 8,   /* a spend whose coin was created by a block that is folded with it */
+};
+
+struct event {
+    struct outpoint outpoint;
+    uint16_t shard;
+    uint16_t flags;
+    uint32_t slot;
+    uint32_t place; /* which input of the block (the coinbase's aside), or which output */
+    uint64_t tag;
+    /* Of the coin, for a spend too. Until the block is connected 0 for a spend, and positions count
+     * from the block's first byte. */
+    uint64_t word;
+};
+_Static_assert(sizeof(struct event) == 64, "a cache line");
+
+static inline struct coin_hash event_hash(const struct event *event)
+{
+    return (struct coin_hash){.tag = event->tag, .shard = event->shard, .slot = event->slot};
+}
+
+struct block_events {
+    struct event *events; /* malloc'ed; by part, within each in the order in which they act */
+    uint32_t ends[LEDGER_PARTS]; /* of each part */
+    uint32_t input_count, created_count;
+};
+
+static inline uint32_t events_begin(const uint32_t ends[LEDGER_PARTS], uint32_t part)
+{
+    return part ? ends[part - 1] : 0;
+}
+
+/* Of a block with a coinbase and txids. False: the arena (for what is needed on the way) is full.
+ */
+MUST_CHECK bool block_events_make(const struct ledger_key *key, const struct block *block,
+                                  struct arena *arena, struct block_events *events);
+void block_events_clear(struct block_events *events);
+#endif
