@@ -40,9 +40,11 @@ struct slice {
     double inputs;
 };
 
-static const char *const thread_names[] = {"worker", "ledger", "disk", "bench_import",
-                                           "checkpoint"};
-enum { THREAD_NAMES = ARRAY_COUNT(thread_names) };
+/* "feed" is the bench itself. The ledger thread's without the parts that workers could have taken
+ * (parts.h) comes last: it is what more cores cannot shorten. */
+static const char *const thread_names[] = {"worker", "ledger",     "disk",
+                                           "feed",   "checkpoint", "ledger, serial"};
+enum { THREAD_NAMES = ARRAY_COUNT(thread_names), SERIAL = THREAD_NAMES - 1 };
 
 struct bench {
     const char *path;
@@ -205,7 +207,7 @@ static void run_floor(struct bench *bench, void *(*run)(void *), size_t first, s
 }
 
 /* CPU so far of the threads of each name. */
-static void read_threads(double cpu_ns[THREAD_NAMES])
+static void read_threads(struct engine *engine, double cpu_ns[THREAD_NAMES])
 {
     DIR *tasks = opendir("/proc/self/task");
     struct dirent *entry;
@@ -233,6 +235,8 @@ static void read_threads(double cpu_ns[THREAD_NAMES])
     }
     if (tasks)
         closedir(tasks);
+    cpu_ns[SERIAL] = (double)(atomic_load(&engine_pipeline(engine)->stats.ledger.busy_ns) -
+                              atomic_load(&engine_pipeline(engine)->stats.own_parts_ns));
 }
 
 static void load(struct bench *bench)
@@ -403,11 +407,11 @@ static void measure_slice(struct bench *bench, const struct slice *slice, bool w
 {
     double before[THREAD_NAMES], after[THREAD_NAMES];
 
-    read_threads(before);
+    read_threads(bench->rig.engine, before);
     double start = slices_cpu_ns();
     import_pieces(bench, slice->first, slice->end);
     double middle = slices_cpu_ns();
-    read_threads(after);
+    read_threads(bench->rig.engine, after);
     double again = slices_cpu_ns();
     if (with_scripts)
         run_floor(bench, check_signatures, slice->first_check, slice->check_end);
@@ -511,6 +515,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_import FILE [WORKERS [ROUNDS [both|on|off]]]\n");
         return 2;
     }
+    pthread_setname_np(pthread_self(), "feed");
     load(&bench);
     cut_slices(&bench);
     if (is_plain)
