@@ -427,7 +427,20 @@ static void measure_slice(struct bench *bench, const struct slice *slice, bool w
         figures->threads[i][sample] = (after[i] - before[i]) / slice->inputs;
 }
 
-static void print_sums(const char *bench, const struct figures *figures, double inputs)
+/* About how many coins there are when the second slice begins (outputs that are never coins are
+ * few). */
+static double coins_before(const struct bench *bench)
+{
+    double coins = 0;
+
+    for (size_t i = 0; i < bench->slices[1].first; i++)
+        coins += (double)bench->pieces[i].block.output_count -
+                 (double)(bench->pieces[i].block.input_count - 1);
+    return coins;
+}
+
+static void print_sums(const char *bench, const struct figures *figures, double inputs,
+                       double coins)
 {
     double of_slices = figures->import_sum / figures->floor_sum;
     double of_whole = figures->whole_sum / figures->floor_sum;
@@ -437,10 +450,12 @@ static void print_sums(const char *bench, const struct figures *figures, double 
         "opening to closing, coinbases, headers and saving included: %.3f, %.3f\n\n",
         figures->import_sum / 1e9, figures->floor_sum / 1e9, of_slices, 1 / of_slices, of_whole,
         1 / of_whole);
-    printf("{\"bench\":\"%s\",\"case\":\"together\",\"inputs\":%.0f,\"import_s\":%.3f,\"floor_s\":"
-           "%.3f,\"import_by_floor\":%.4f,\"floor_by_import\":%.4f,\"whole_by_floor\":%.4f}\n",
-           bench, inputs, figures->import_sum / 1e9, figures->floor_sum / 1e9, of_slices,
-           1 / of_slices, of_whole);
+    printf(
+        "{\"bench\":\"%s\",\"case\":\"together\",\"inputs\":%.0f,\"coins\":%.0f,\"import_s\":%.3f,"
+        "\"floor_s\":%.3f,\"import_by_floor\":%.4f,\"floor_by_import\":%.4f,\"whole_by_floor\":%."
+        "4f}\n",
+        bench, inputs, coins, figures->import_sum / 1e9, figures->floor_sum / 1e9, of_slices,
+        1 / of_slices, of_whole);
 }
 
 static void measure(struct bench *bench, bool with_scripts, size_t rounds)
@@ -470,7 +485,7 @@ static void measure(struct bench *bench, bool with_scripts, size_t rounds)
         figures.whole_sum += slices_cpu_ns() - start - (figures.floor_sum - floor);
     }
     slices_print(name, "input", series, 2 + THREAD_NAMES, sample_count);
-    print_sums(name, &figures, inputs);
+    print_sums(name, &figures, inputs, coins_before(bench));
     for (size_t i = 0; i < 2 + THREAD_NAMES; i++)
         free(series[i].samples);
 }
