@@ -13,11 +13,13 @@
 #define BLOCK_BYTES   1.6e6
 #define HORIZON       100 /* the node's default */
 #define UNDO_BLOCKS   2016
-#define COLD_PERCENT  25 /* inputs older than what is in memory: the last 256 MB, some 160 blocks  \
-                          */
+#define COLD_PERCENT                                                                               \
+    25 /* inputs older than what is in memory: the last 256 MB, some 160 blocks                    \
+        */
 #define HEADER_BYTES (sizeof(struct header_node) + sizeof(struct block_entry) + 16 + 32)
-#define DAY_BYTES    10e9 /* of checkpoints written at the tip (save.c) */
-#define REPLAY_NS    12   /* a byte: parse and read (save.c) */
+#define DAY_BYTES    10e9 /* of checkpoints at the tip, at most (save.c, as the next two) */
+#define REPLAY_S     60   /* a checkpoint is due when a replay would take longer */
+#define REPLAY_NS    12   /* a byte: parse and read */
 
 static void print_memory(const struct ledger_costs *costs)
 {
@@ -59,17 +61,19 @@ static void print_reads(void)
 static void print_disk(const struct ledger_costs *costs)
 {
     double bytes = COINS * 16, part = COINS / costs->coins;
-    double hours = bytes / DAY_BYTES * 24, replay_blocks = hours * 6;
-    double block_s = (BLOCK_BYTES * REPLAY_NS + costs->fold_ns * BLOCK_CHANGES) / 1e9;
+    double replay_s = (BLOCK_BYTES * REPLAY_NS + costs->fold_ns * BLOCK_CHANGES) / 1e9;
+    double world_s = (BLOCK_BYTES * REPLAY_NS + costs->connect_ns * BLOCK_CHANGES) / 1e9;
 
-    printf("  disk: a checkpoint %.2f GB, written in %.0f s every %.1f h at the tip, ledger thread "
-           "%.1f s of CPU; three at most %.1f GB; undo words %.2f GB\n",
-           bytes / 1e9, costs->save_s * part, hours, costs->copy_ms * part / 1e3, 3 * bytes / 1e9,
-           8.0 * UNDO_BLOCKS * BLOCK_CHANGES / 2 / 1e9);
-    printf("  restart: load %.1f s (not in the page cache %.1f s), after a crash at the tip replay "
-           "of at most %.0f blocks %.1f s, the %d worlds %.1f s\n",
-           costs->load_s * part, costs->cold_load_s * part, replay_blocks, replay_blocks * block_s,
-           HORIZON, HORIZON * (BLOCK_BYTES * REPLAY_NS + costs->connect_ns * BLOCK_CHANGES) / 1e9);
+    printf(
+        "  disk: a checkpoint %.2f GB, written in %.0f s with %.1f s of the ledger thread's CPU, "
+        "at the tip every %.0f blocks and at most every %.1f h; three at once %.1f GB; undo "
+        "words %.2f GB\n",
+        bytes / 1e9, costs->save_s * part, costs->copy_ms * part / 1e3, REPLAY_S / replay_s,
+        bytes / DAY_BYTES * 24, 3 * bytes / 1e9, 8.0 * UNDO_BLOCKS * BLOCK_CHANGES / 2 / 1e9);
+    printf(
+        "  restart: load %.1f s (not in the page cache %.1f s), the %d worlds above %.1f s; after "
+        "a crash besides %d s of replay at most\n",
+        costs->load_s * part, costs->cold_load_s * part, HORIZON, HORIZON * world_s, REPLAY_S);
 }
 
 void mainnet_costs(const struct ledger_costs *costs)

@@ -82,8 +82,10 @@ void calls_peer_gone(struct net *net, struct peer *peer)
     char addr[PEER_TEXT_SIZE];
 
     peer_print(addr, peer);
-    net_log(net, ENGINE_LOG_INFO, "peer %llu (%s) is gone: %s", (unsigned long long)peer->id, addr,
-            peer->why);
+    /* Many in the table do not answer. */
+    bool is_usual = peer->direction == PEER_OUTGOING && !peer->handshake.is_done;
+    net_log(net, is_usual ? ENGINE_LOG_DEBUG : ENGINE_LOG_INFO, "peer %llu (%s) is gone: %s",
+            (unsigned long long)peer->id, addr, peer->why);
     if (manual) {
         manual->peer = NULL;
         manual->is_v1 |= peer->wants_retry_v1;

@@ -228,10 +228,14 @@ void messages_tick(struct peer *peer, uint64_t now_ms)
     } else if (!peer->handshake.is_done) {
         if (age_ms > HANDSHAKE_TIMEOUT_MS)
             peer_close(peer, "no handshake in a minute");
+    } else if (peer->is_held) {
+        peer->ping_sent_ms = now_ms; /* by us, so it cannot answer: its time does not run */
+    } else if (peer->handshake.common_version < PROTOCOL_PING_NONCE) {
+        if (now_ms - peer->received_ms > SILENCE_MS)
+            peer_close(peer, "silent for 20 minutes");
     } else if (peer->ping_nonce && now_ms - peer->ping_sent_ms > SILENCE_MS) {
         peer_close(peer, "no answer to ping");
-    } else if (!peer->ping_nonce && now_ms >= peer->ping_due_ms &&
-               peer->handshake.common_version >= PROTOCOL_PING_NONCE) {
+    } else if (!peer->ping_nonce && now_ms >= peer->ping_due_ms) {
         do
             random_bytes(&peer->ping_nonce, sizeof peer->ping_nonce);
         while (peer->ping_nonce == 0);

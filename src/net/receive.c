@@ -151,7 +151,8 @@ static void check(struct arrival *arrival)
 
 static void large_done(struct peer *peer, const struct transport_message *message)
 {
-    struct arrival *arrival = arrival_append(peer, message->type, peer->job != NULL);
+    bool is_block = message->type == MESSAGE_BLOCK && peer->handshake.is_done;
+    struct arrival *arrival = arrival_append(peer, message->type, is_block);
 
     transport_check(peer->transport, &arrival->check);
     arrival->payload = message->payload;
@@ -195,6 +196,7 @@ static void small_in(struct peer *peer, enum message_type type, struct bytes pay
         messages_in(peer, type, payload);
 }
 
+/* Of a peer that owes us blocks; what others send has to be whole before it gets a credit. */
 static bool large_begins(struct peer *peer, size_t size)
 {
     peer->job = blocks_reserve(peer, size);
@@ -220,7 +222,7 @@ static void handle(struct peer *peer, enum transport_event event,
         large_done(peer, message);
     else if (event == TRANSPORT_MESSAGE)
         small_in(peer, message->type, message->payload);
-    else if (message->type == MESSAGE_BLOCK && peer->handshake.is_done)
+    else if (message->type == MESSAGE_BLOCK && peer->download.in_flight > 0)
         large_begins(peer, message->payload.size);
 }
 

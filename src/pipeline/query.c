@@ -187,31 +187,55 @@ static void run_tips(struct engine *engine, struct command *command)
     }
 }
 
-static const char *world_state(const struct engine *engine, const struct world_info *info)
+/* In the words of `tips`. */
+static const char *world_state(const struct engine *engine, const struct header_node *node)
 {
-    if (!info->parent_node)
+    if (node == world_node(ledger_root(engine->ledger)))
         return "root";
-    if (info->node == engine->tip)
+    if (node == engine->tip)
         return "tip";
-    return node_has(info->node, HEADER_VERIFIED) ? "verified" : "speculative";
+    if (!node_has(node, HEADER_VERIFIED))
+        return "unverified";
+    return header_is_ancestor(node, engine->tip) ? "active" : "valid-fork";
 }
 
+static void put_world(struct engine *engine, struct text *text, const struct world_info *info)
+{
+    const struct header_node *branch = header_fork_point(info->node, engine->tip);
+
+    text_printf(text, "%d %-10s created %u spent %u hash ", info->node->height,
+                world_state(engine, info->node), info->created_count, info->spent_count);
+    text_hash(text, info->node->hash.bytes);
+    if (info->parent_node) {
+        text_printf(text, " parent ");
+        text_hash(text, info->parent_node->hash.bytes);
+    }
+    if (branch != info->node && branch != engine->tip)
+        text_printf(text, " branches-at %d", branch->height);
+    text_printf(text, "\n");
+}
+
+/* The sum first, then the worlds, lowest first. */
 static void run_worlds(struct engine *engine, struct command *command)
 {
     struct world_info infos[1024];
+    struct ledger_stats stats = ledger_stats(engine->ledger);
     size_t count = ledger_worlds(engine->ledger, infos, ARRAY_COUNT(infos));
+    uint32_t forks = 0, unverified = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        const struct world_info *info = &infos[i];
+    for (size_t i = 1; i < count; i++) {
+        const struct header_node *node = infos[i].node;
 
-        text_printf(&command->text, "%d ", info->node->height);
-        text_hash(&command->text, info->node->hash.bytes);
-        text_printf(&command->text, " parent ");
-        text_hash(&command->text,
-                  info->parent_node ? info->parent_node->hash.bytes : (const uint8_t[32]){0});
-        text_printf(&command->text, " created %u spent %u %s\n", info->created_count,
-                    info->spent_count, world_state(engine, info));
+        unverified += !node_has(node, HEADER_VERIFIED);
+        forks += node_has(node, HEADER_VERIFIED) && !header_is_ancestor(node, engine->tip);
     }
+    text_printf(&command->text,
+                "%zu worlds of %u above the root, which has %" PRIu64
+                " coins at height %d; the tip is at %d; %u on forks, %u unverified\n",
+                count - 1, stats.world_slots - 1, stats.root_coins, infos[0].node->height,
+                engine->tip->height, forks, unverified);
+    for (size_t i = 0; i < count; i++)
+        put_world(engine, &command->text, &infos[i]);
 }
 
 static void put_stage(struct text *text, const char *name, struct stage_stats *stage, size_t queue)
@@ -280,6 +304,13 @@ static void stats_ledger(struct engine *engine, struct text *text)
     struct ledger_stats stats = ledger_stats(engine->ledger);
     struct disk_thread_stats disk = disk_thread_stats(engine->disk_thread);
 
+    text_printf(text,
+                "ledger.summary %" PRIu64 " coins in %" PRIu64 " MB, and %u worlds in %" PRIu64
+                " MB; after a crash now a start replays %d blocks in about %" PRIu64 " s\n",
+                stats.root_coins, stats.index_bytes / 1000000, stats.worlds - 1,
+                stats.recent_bytes / 1000000,
+                world_node(ledger_root(engine->ledger))->height - engine->saving.saved->height,
+                (engine->saving.replay_us + 999999) / 1000000);
     text_printf(
         text,
         "ledger.root_height %d\nledger.root_coins %" PRIu64 "\nledger.side_coins %" PRIu64 "\n",
@@ -497,7 +528,8 @@ static const struct engine_text_command commands[] = {
     {"script", "HEX", "a script as the list of its operations", run_script_dump},
     {"tips", "", "the ends of all chains: height, hash, status", run_tips},
     {"stats", "[SECTION]", "figures: chain, pipeline, ledger, process", run_stats},
-    {"worlds", "", "the versions of the coin set above the root", run_worlds},
+    {"worlds", "", "the coin set's versions: of each recent block, what it created and spent",
+     run_worlds},
     {"utxo", "TXID N", "an unspent output as of the tip", run_utxo},
     {"audit", "[cancel]", "count, amount and hashes of the coin set at the tip", run_audit},
     {"checkpoint", "", "saves the coin set now; the answer comes when it is durable",

@@ -447,13 +447,18 @@ static inline void rig_forget(struct conn *conn)
         free((void *)conn->said[--conn->said_count].payload.data);
 }
 
-static inline void rig_version(struct conn *conn, uint64_t services, bool wants_addrv2)
+static inline void rig_version_of(struct conn *conn, int32_t number, uint64_t services)
 {
     uint8_t payload[VERSION_SIZE_MAX];
     struct version_message version = {
-        .version = 70016, .services = services, .nonce = (uintptr_t)conn, .height = 1};
+        .version = number, .services = services, .nonce = (uintptr_t)conn, .height = 1};
 
     rig_tell(conn, MESSAGE_VERSION, payload, version_write(payload, &version));
+}
+
+static inline void rig_version(struct conn *conn, uint64_t services, bool wants_addrv2)
+{
+    rig_version_of(conn, 70016, services);
     if (wants_addrv2)
         rig_tell(conn, MESSAGE_SENDADDRV2, NULL, 0);
 }

@@ -101,6 +101,35 @@ START_TEST(a_ping_goes_out_every_2_minutes_and_has_20_for_its_answer)
 }
 END_TEST
 
+START_TEST(one_too_old_for_pings_may_be_silent_for_20_minutes)
+{
+    rig_open((struct net_config){.is_without_dns = true});
+    struct conn *conn = rig_call(rig_addr(8, 2, 0, 1));
+    rig_speak(conn);
+    rig_version_of(conn, 60000, SERVICE_NETWORK);
+    rig_tell(conn, MESSAGE_VERACK, NULL, 0);
+    rig_pass(1000000);
+    rig_tell(conn, MESSAGE_PING, NULL, 0);
+    ck_assert_uint_eq(rig_heard(conn, MESSAGE_PING) + rig_heard(conn, MESSAGE_PONG), 0);
+    lasts(conn, 1200000, "silent for 20 minutes");
+}
+END_TEST
+
+START_TEST(one_that_we_hold_up_need_not_answer)
+{
+    open_one_manual();
+    rig_up(conns[0]);
+    conns[0]->is_lively = false;
+    rig_pass(1000);
+    ck_assert_uint_eq(rig_heard(conns[0], MESSAGE_PING), 1);
+    rig_peer(conns[0])->is_held = true;
+    rig_pass(3600000);
+    ck_assert(!conns[0]->is_gone);
+    rig_peer(conns[0])->is_held = false;
+    lasts(conns[0], 1200000, "no answer to ping");
+}
+END_TEST
+
 /* Addresses of so many groups, in the table. */
 static void fill_table(uint32_t count)
 {
@@ -246,6 +275,8 @@ int main(void)
     tcase_add_test(tcase, a_handshake_has_a_minute_on_either_side);
     tcase_add_test(tcase, a_proxy_has_20_seconds_and_then_the_peer_a_minute);
     tcase_add_test(tcase, a_ping_goes_out_every_2_minutes_and_has_20_for_its_answer);
+    tcase_add_test(tcase, one_too_old_for_pings_may_be_silent_for_20_minutes);
+    tcase_add_test(tcase, one_that_we_hold_up_need_not_answer);
     tcase_add_test(tcase, outgoing_peers_that_stay_behind_go_after_22_minutes_but_for_four);
     tcase_add_test(tcase, headers_are_asked_for_again_after_2_minutes);
     tcase_add_test(tcase, the_first_headers_have_15_minutes_and_a_millisecond_each);

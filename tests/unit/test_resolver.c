@@ -73,7 +73,9 @@ static void begin(resolver_lookup *used)
     config.reactor = reactor;
     resolver = resolver_new(&config);
     answers = wanted = 0;
+    pthread_mutex_lock(&mutex);
     is_open = has_come = false;
+    pthread_mutex_unlock(&mutex);
     deadline = (struct reactor_timer){.run = out_of_time};
     timer_set(reactor, &deadline, reactor_now_ms(reactor) + 20000);
 }
