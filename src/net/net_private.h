@@ -19,7 +19,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
-#define PEER_OUTPUT_MAX (8u << 20) /* queued to one peer */
+#define PEER_OUTPUT_MAX (12u << 20) /* queued to one peer */
 #define ANNOUNCE_MAX    8
 #define LISTENERS_MAX   16
 #define MANUAL_MAX      64

@@ -198,6 +198,7 @@ static void on_filled(void *owner)
 static void on_drained(void *owner)
 {
     serve_continue(owner);
+    receive_resume(owner);
 }
 
 static void on_closed(void *owner, int error)

@@ -1,14 +1,16 @@
 /* receive.c - a connection's bytes on their way in: messages to messages.c, blocks into a job that
  * holds a credit. Large messages are checked by workers while the connection goes on receiving;
  * what comes behind one waits in a queue, so that all are handled in the order in which they were
- * sent. A peer is held up (nothing more is read from it) while a block of it waits for its job, and
- * while its queue has more than ARRIVALS_SIZE_MAX bytes of memory that no credit stands for. */
+ * sent. A peer is held up (nothing more is read from it) while a block of it waits for its job,
+ * while its queue has more than ARRIVALS_SIZE_MAX bytes of memory that no credit stands for, and
+ * while it has more than UNREAD_MAX of our answers to read. */
 #include "base/arena.h"
 #include "net/net_private.h"
 
 #include <stdlib.h>
 
 #define ARRIVALS_SIZE_MAX ((size_t)1 << 20)
+#define UNREAD_MAX        ((size_t)6 << 20) /* more than serving blocks ever queues */
 
 /* A message that a worker checks, or one behind such. */
 struct arrival {
@@ -212,6 +214,7 @@ static bool is_full(const struct peer *peer)
     const struct arrival *first = peer->first_arrival;
 
     return peer->wanted_size || peer->arrivals_size > ARRIVALS_SIZE_MAX ||
+           conn_output_size(peer->conn) > UNREAD_MAX ||
            (first && first->is_checked); /* a block waits for its job */
 }
 
