@@ -250,7 +250,7 @@ static int read_addresses(struct net *net, char *text, size_t text_size)
 
     net->has_proxy = config->proxy != NULL;
     if (net->has_proxy && (!netaddr_parse(&net->proxy, config->proxy, SOCKS_PORT) ||
-                           net->proxy.kind == NETADDR_ONION || net->proxy.kind > NETADDR_IPV6)) {
+                           net->proxy.kind > NETADDR_IPV6)) {
         snprintf(text, text_size, "--proxy %s: not an address of IPv4 or IPv6", config->proxy);
         return -EINVAL;
     }

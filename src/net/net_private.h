@@ -130,7 +130,7 @@ struct manual {
     uint32_t attempts;
     uint64_t due_ms;
     bool is_asked; /* the resolver, for its address */
-    bool is_v1;    /* it would not speak v2 */
+    bool is_v1;    /* it would not speak v2 just now */
 };
 
 enum net_file_kind { NET_FILE_PEERS, NET_FILE_BANS, NET_FILE_COUNT };
