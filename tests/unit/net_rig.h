@@ -256,8 +256,10 @@ int64_t engine_now(struct engine *e)
 
 struct pipeline *engine_pipeline(struct engine *e)
 {
+    static struct pipeline pipeline = {.credit_limit = (size_t)192 << 20};
+
     (void)e;
-    return NULL;
+    return &pipeline;
 }
 
 struct header_tree *engine_lock_tree(struct engine *e)
