@@ -12,7 +12,6 @@
 #include "script/signature.h"
 #include "slices.h"
 #include "store/blocks.h"
-#include <dirent.h>
 
 #define SLICES       20
 #define ROUNDS_PLAIN 3 /* the slices without scripts are short */
@@ -40,9 +39,11 @@ struct slice {
     double inputs;
 };
 
-static const char *const thread_names[] = {"worker", "ledger", "disk", "bench_import",
-                                           "checkpoint"};
-enum { THREAD_NAMES = ARRAY_COUNT(thread_names) };
+/* "feed" is the bench itself. The ledger thread's without the parts that workers could have taken
+ * (parts.h) comes last: it is what more cores cannot shorten. */
+static const char *const thread_names[] = {"worker", "ledger",     "disk",
+                                           "feed",   "checkpoint", "ledger, serial"};
+enum { THREAD_NAMES = ARRAY_COUNT(thread_names), SERIAL = THREAD_NAMES - 1 };
 
 struct bench {
     const char *path;
@@ -204,35 +205,14 @@ static void run_floor(struct bench *bench, void *(*run)(void *), size_t first, s
         pthread_join(threads[i], NULL);
 }
 
-/* CPU so far of the threads of each name. */
-static void read_threads(double cpu_ns[THREAD_NAMES])
+/* CPU so far of the threads of each name, and of the ledger thread's own share. */
+static void read_threads(struct engine *engine, double cpu_ns[THREAD_NAMES])
 {
-    DIR *tasks = opendir("/proc/self/task");
-    struct dirent *entry;
+    const struct pipeline *pipeline = engine_pipeline(engine);
 
-    memset(cpu_ns, 0, THREAD_NAMES * sizeof *cpu_ns);
-    while (tasks && (entry = readdir(tasks))) {
-        char path[300], name[32] = "";
-        unsigned long long ns = 0;
-
-        snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
-        FILE *file = fopen(path, "r");
-        if (!file || fscanf(file, "%31s", name) != 1)
-            name[0] = 0;
-        if (file)
-            fclose(file);
-        snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", entry->d_name);
-        file = fopen(path, "r");
-        if (!file || fscanf(file, "%llu", &ns) != 1)
-            ns = 0;
-        if (file)
-            fclose(file);
-        for (size_t i = 0; i < THREAD_NAMES; i++)
-            if (strcmp(name, thread_names[i]) == 0)
-                cpu_ns[i] += (double)ns;
-    }
-    if (tasks)
-        closedir(tasks);
+    slices_threads(thread_names, THREAD_NAMES, cpu_ns);
+    cpu_ns[SERIAL] = (double)(atomic_load(&pipeline->stats.ledger.busy_ns) -
+                              atomic_load(&pipeline->stats.own_parts_ns));
 }
 
 static void load(struct bench *bench)
@@ -403,11 +383,11 @@ static void measure_slice(struct bench *bench, const struct slice *slice, bool w
 {
     double before[THREAD_NAMES], after[THREAD_NAMES];
 
-    read_threads(before);
+    read_threads(bench->rig.engine, before);
     double start = slices_cpu_ns();
     import_pieces(bench, slice->first, slice->end);
     double middle = slices_cpu_ns();
-    read_threads(after);
+    read_threads(bench->rig.engine, after);
     double again = slices_cpu_ns();
     if (with_scripts)
         run_floor(bench, check_signatures, slice->first_check, slice->check_end);
@@ -423,7 +403,20 @@ static void measure_slice(struct bench *bench, const struct slice *slice, bool w
         figures->threads[i][sample] = (after[i] - before[i]) / slice->inputs;
 }
 
-static void print_sums(const char *bench, const struct figures *figures, double inputs)
+/* About how many coins there are when the second slice begins (outputs that are never coins are
+ * few). */
+static double coins_before(const struct bench *bench)
+{
+    double coins = 0;
+
+    for (size_t i = 0; i < bench->slices[1].first; i++)
+        coins += (double)bench->pieces[i].block.output_count -
+                 (double)(bench->pieces[i].block.input_count - 1);
+    return coins;
+}
+
+static void print_sums(const char *bench, const struct figures *figures, double inputs,
+                       double coins)
 {
     double of_slices = figures->import_sum / figures->floor_sum;
     double of_whole = figures->whole_sum / figures->floor_sum;
@@ -433,10 +426,12 @@ static void print_sums(const char *bench, const struct figures *figures, double 
         "opening to closing, coinbases, headers and saving included: %.3f, %.3f\n\n",
         figures->import_sum / 1e9, figures->floor_sum / 1e9, of_slices, 1 / of_slices, of_whole,
         1 / of_whole);
-    printf("{\"bench\":\"%s\",\"case\":\"together\",\"inputs\":%.0f,\"import_s\":%.3f,\"floor_s\":"
-           "%.3f,\"import_by_floor\":%.4f,\"floor_by_import\":%.4f,\"whole_by_floor\":%.4f}\n",
-           bench, inputs, figures->import_sum / 1e9, figures->floor_sum / 1e9, of_slices,
-           1 / of_slices, of_whole);
+    printf(
+        "{\"bench\":\"%s\",\"case\":\"together\",\"inputs\":%.0f,\"coins\":%.0f,\"import_s\":%.3f,"
+        "\"floor_s\":%.3f,\"import_by_floor\":%.4f,\"floor_by_import\":%.4f,\"whole_by_floor\":%."
+        "4f}\n",
+        bench, inputs, coins, figures->import_sum / 1e9, figures->floor_sum / 1e9, of_slices,
+        1 / of_slices, of_whole);
 }
 
 static void measure(struct bench *bench, bool with_scripts, size_t rounds)
@@ -466,7 +461,7 @@ static void measure(struct bench *bench, bool with_scripts, size_t rounds)
         figures.whole_sum += slices_cpu_ns() - start - (figures.floor_sum - floor);
     }
     slices_print(name, "input", series, 2 + THREAD_NAMES, sample_count);
-    print_sums(name, &figures, inputs);
+    print_sums(name, &figures, inputs, coins_before(bench));
     for (size_t i = 0; i < 2 + THREAD_NAMES; i++)
         free(series[i].samples);
 }
@@ -511,6 +506,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_import FILE [WORKERS [ROUNDS [both|on|off]]]\n");
         return 2;
     }
+    pthread_setname_np(pthread_self(), "feed");
     load(&bench);
     cut_slices(&bench);
     if (is_plain)

@@ -209,10 +209,10 @@ void pipeline_stop(struct pipeline *pipeline)
     pipeline->workers = NULL;
 }
 
-/* Views, hashes and coins of a block take about as much again twice over. */
+/* Views, events and coins of a usual block take about as much again two and a half times. */
 static size_t credit_of(size_t size)
 {
-    return size * 3 + ((size_t)64 << 10);
+    return size * 4 + ((size_t)64 << 10);
 }
 
 /* Takes the credit if the limit allows, or if nothing else is in flight. */
