@@ -1,7 +1,10 @@
 #include "node/notify.h"
 
 #include <stdlib.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+#define SEND_TIMEOUT_S 5
 
 void notify_open(struct notify *notify)
 {
@@ -17,18 +20,30 @@ void notify_open(struct notify *notify)
     if (path[0] == '@')
         notify->addr.sun_path[0] = 0;
     notify->addr_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size);
-    notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    setsockopt(notify->fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){.tv_sec = SEND_TIMEOUT_S},
+               sizeof(struct timeval));
     if (interval && (!pid || strtoull(pid, NULL, 10) == (unsigned long long)getpid()))
         notify->watchdog_us = strtoull(interval, NULL, 10);
 }
 
-void notify_send(const struct notify *notify, const char *lines)
+static void send_lines(const struct notify *notify, const char *lines, int flags)
 {
     if (notify->fd < 0)
         return;
-    ssize_t sent = sendto(notify->fd, lines, strlen(lines), MSG_NOSIGNAL,
+    ssize_t sent = sendto(notify->fd, lines, strlen(lines), MSG_NOSIGNAL | flags,
                           (const struct sockaddr *)&notify->addr, notify->addr_size);
-    (void)sent;
+    (void)sent; /* a manager that does not listen is no reason to stop */
+}
+
+void notify_send(const struct notify *notify, const char *lines)
+{
+    send_lines(notify, lines, MSG_DONTWAIT);
+}
+
+void notify_send_surely(const struct notify *notify, const char *lines)
+{
+    send_lines(notify, lines, 0);
 }
 
 void notify_close(struct notify *notify)

@@ -15,7 +15,9 @@ struct notify {
 
 /* From NOTIFY_SOCKET (a path, or @NAME for an abstract one), WATCHDOG_USEC and WATCHDOG_PID. */
 void notify_open(struct notify *notify);
-/* lines: separated by newlines. Never waits; what cannot be sent is lost. */
+/* lines: separated by newlines. Never waits: what the manager has no room for is lost. */
 void notify_send(const struct notify *notify, const char *lines);
+/* The same for what must arrive: waits for room, some seconds at most. */
+void notify_send_surely(const struct notify *notify, const char *lines);
 void notify_close(struct notify *notify);
 #endif

@@ -196,13 +196,13 @@ void service_say(struct service *service, const char *line)
 
 void service_ready(struct service *service)
 {
-    notify_send(&service->notify, "READY=1\nSTATUS=running");
+    notify_send_surely(&service->notify, "READY=1\nSTATUS=running");
     enter(service, RUNNING, "running");
 }
 
 void service_ending(struct service *service)
 {
-    notify_send(&service->notify, "STOPPING=1\nSTATUS=saving");
+    notify_send_surely(&service->notify, "STOPPING=1\nSTATUS=saving");
     enter(service, ENDING, "saving");
 }
 

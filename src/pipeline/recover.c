@@ -82,6 +82,7 @@ static int replay(struct engine *engine, struct header_node *goal)
     if (!header_is_ancestor(top, goal))
         goal = top;
     for (int32_t height = root->height + 1; error == 0 && height <= goal->height; height++) {
+        atomic_fetch_add_explicit(&engine->turns, 1, memory_order_relaxed); /* it is alive */
         error = is_start_cancelled(engine) ? -ECANCELED
                                            : replay_block(engine, header_ancestor(goal, height));
         if (error == -EBADMSG && height > top->height)

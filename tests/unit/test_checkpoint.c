@@ -363,7 +363,10 @@ START_TEST(another_ledgers_checkpoint_is_refused)
     uint64_t sequence = 0;
 
     extend(chain, 5);
+    ck_assert_uint_eq(checkpoint_coin_count(disk), 0);
     ck_assert_int_eq(checkpoint_save(disk, chain->ledger, NETWORK, &sequence), 0);
+    ck_assert_uint_gt(checkpoint_coin_count(disk), 0);
+    ck_assert_uint_eq(checkpoint_coin_count(disk), ledger_stats(chain->ledger).root_coins);
 
     struct ledger *ledger = fresh(chain);
     ck_assert_int_eq(

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include <check.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,6 +167,28 @@ START_TEST(the_manager_hears_of_ready_and_stopping_at_either_kind_of_address)
 }
 END_TEST
 
+static void *hear_later(void *argument)
+{
+    sleep_ms(300);
+    *(int *)argument = count_heard("READY=1", 300);
+    return NULL;
+}
+
+START_TEST(ready_is_heard_by_a_manager_that_is_busy)
+{
+    pthread_t thread;
+    int ready_count;
+
+    struct service *service = service_start(&events);
+    sleep_ms(1500); /* more looks than a socket keeps */
+    ck_assert_int_eq(pthread_create(&thread, NULL, hear_later, &ready_count), 0);
+    service_ready(service);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(ready_count + count_heard("READY=1", 0), 1);
+    end(service);
+}
+END_TEST
+
 START_TEST(the_watchdog_is_fed_while_all_threads_go_round)
 {
     struct service *service = service_start(&events);
@@ -271,6 +294,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, the_manager_hears_of_ready_and_stopping_at_either_kind_of_address, 0,
                         2);
+    tcase_add_test(tcase, ready_is_heard_by_a_manager_that_is_busy);
     tcase_add_loop_test(tcase, the_watchdog_is_fed_while_all_threads_go_round, 0, SERVICE_BEATS);
     tcase_add_test(tcase, the_watchdog_of_another_process_is_not_ours);
     tcase_add_test(tcase, a_load_gets_more_time_while_it_works);
