@@ -1,8 +1,9 @@
 #include "codec/message_chain.h"
 #include "codec/compact.h"
 
-#define COUNT_READABLE_MAX 0x02000000 /* the reference cannot read a larger one, so punishes none  \
-                                       */
+#define COUNT_READABLE_MAX                                                                         \
+    0x02000000 /* the reference cannot read a larger one, so punishes none                         \
+                */
 
 enum parse_result inv_list_parse(struct inv_list *list, struct bytes payload)
 {
