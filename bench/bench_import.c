@@ -12,7 +12,6 @@
 #include "script/signature.h"
 #include "slices.h"
 #include "store/blocks.h"
-#include <dirent.h>
 
 #define SLICES       20
 #define ROUNDS_PLAIN 3 /* the slices without scripts are short */
@@ -206,37 +205,14 @@ static void run_floor(struct bench *bench, void *(*run)(void *), size_t first, s
         pthread_join(threads[i], NULL);
 }
 
-/* CPU so far of the threads of each name. */
+/* CPU so far of the threads of each name, and of the ledger thread's own share. */
 static void read_threads(struct engine *engine, double cpu_ns[THREAD_NAMES])
 {
-    DIR *tasks = opendir("/proc/self/task");
-    struct dirent *entry;
+    const struct pipeline *pipeline = engine_pipeline(engine);
 
-    memset(cpu_ns, 0, THREAD_NAMES * sizeof *cpu_ns);
-    while (tasks && (entry = readdir(tasks))) {
-        char path[300], name[32] = "";
-        unsigned long long ns = 0;
-
-        snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
-        FILE *file = fopen(path, "r");
-        if (!file || fscanf(file, "%31s", name) != 1)
-            name[0] = 0;
-        if (file)
-            fclose(file);
-        snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", entry->d_name);
-        file = fopen(path, "r");
-        if (!file || fscanf(file, "%llu", &ns) != 1)
-            ns = 0;
-        if (file)
-            fclose(file);
-        for (size_t i = 0; i < THREAD_NAMES; i++)
-            if (strcmp(name, thread_names[i]) == 0)
-                cpu_ns[i] += (double)ns;
-    }
-    if (tasks)
-        closedir(tasks);
-    cpu_ns[SERIAL] = (double)(atomic_load(&engine_pipeline(engine)->stats.ledger.busy_ns) -
-                              atomic_load(&engine_pipeline(engine)->stats.own_parts_ns));
+    slices_threads(thread_names, THREAD_NAMES, cpu_ns);
+    cpu_ns[SERIAL] = (double)(atomic_load(&pipeline->stats.ledger.busy_ns) -
+                              atomic_load(&pipeline->stats.own_parts_ns));
 }
 
 static void load(struct bench *bench)

@@ -1,8 +1,8 @@
-/* What syncing costs beside importing the same file, scripts off: a fresh engine each time takes the
- * blocks of MEASURED once from the file and once from a serving node on the loopback, by v1 and by
- * v2, in turns. ALL is the same chain with enough blocks behind that MEASURED may be assumed valid;
- * its headers are known before. The serving node is another process and its CPU is not counted; what
- * the kernel does for the receiver in the sender's calls is not either.
+/* What syncing costs beside importing the same file, scripts off: a fresh engine each time takes
+ * the blocks of MEASURED once from the file and once from a serving node on the loopback, by v1 and
+ * by v2, in turns. ALL is the same chain with enough blocks behind that MEASURED may be assumed
+ * valid; its headers are known before. The serving node is another process and its CPU is not
+ * counted; what the kernel does for the receiver in the sender's calls is not either.
  *
  *     bench_sync CAESURE MEASURED ALL [WORKERS [ROUNDS]] */
 #include "../tests/unit/engine_rig.h"
@@ -17,10 +17,13 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define CONNECTIONS  4
-#define ROUNDS       20
-#define RESIDENT     ((size_t)256 << 20)
-#define HEADERS_MAX  (1u << 20)
+#define CONNECTIONS 4
+#define ROUNDS      20
+#define RESIDENT    ((size_t)256 << 20)
+#define HEADERS_MAX (1u << 20)
+
+static const char *const thread_names[] = {"worker", "ledger", "disk", "reactor", "bench_sync"};
+enum { THREADS = ARRAY_COUNT(thread_names) };
 
 enum way { WAY_IMPORT, WAY_V1, WAY_V2, WAY_COUNT };
 
@@ -101,8 +104,8 @@ static bool is_answering(const char *address)
 
 static void run_caesure(struct bench *bench, bool is_import)
 {
-    const char *arguments[32] = {bench->caesure, "-b", bench->server_directory, "--chain",
-                                 "regtest",      "-o", "0",                     "--no-dns"};
+    const char *arguments[32] = {
+        bench->caesure, "-b", bench->server_directory, "--chain", "regtest", "-o", "0", "--no-dns"};
     size_t count = 8;
 
     if (is_import) {
@@ -163,9 +166,6 @@ static void heard_tip(void *context, struct header_node *tip)
 
     if (net)
         net_notify_tip(net, tip);
-    pthread_mutex_lock(&bench->rig.mutex);
-    pthread_cond_broadcast(&bench->rig.is_done);
-    pthread_mutex_unlock(&bench->rig.mutex);
 }
 
 static void heard_headers(void *context, struct header_node *best)
@@ -209,13 +209,12 @@ static void open_engine(struct bench *bench)
     bench->rig.config.worker_count = bench->worker_count;
     bench->rig.config.in_flight_limit = RESIDENT;
     bench->rig.config.resident_limit = RESIDENT;
-    bench->rig.config.events = (struct engine_events){.tip = heard_tip,
-                                                      .headers = heard_headers,
-                                                      .credit = heard_credit,
-                                                      .context = bench};
+    bench->rig.config.events = (struct engine_events){
+        .tip = heard_tip, .headers = heard_headers, .credit = heard_credit, .context = bench};
     bench->rig.params.has_assumed_valid = true;
     bench->rig.params.assumed_valid = bench->last;
-    bench->rig.params.has_bip34_hash = true; /* stands in for BIP30's look-ups, as in bench_import */
+    bench->rig.params.has_bip34_hash =
+        true; /* stands in for BIP30's look-ups, as in bench_import */
     bench->rig.params.bip34_hash = header_hash(&bench->headers[bench->rig.params.bip34_height]);
     if (rig_open(&bench->rig) != ENGINE_OK)
         fail(bench->rig.error);
@@ -251,18 +250,10 @@ static void wait_for_height(struct bench *bench)
 {
     struct engine_snapshot snapshot;
 
-    for (;;) {
-        struct timespec until;
-
+    do {
+        usleep(5000);
         engine_snapshot(bench->rig.engine, &snapshot);
-        if (snapshot.height >= bench->height)
-            return;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec++;
-        pthread_mutex_lock(&bench->rig.mutex);
-        pthread_cond_timedwait(&bench->rig.is_done, &bench->rig.mutex, &until);
-        pthread_mutex_unlock(&bench->rig.mutex);
-    }
+    } while (snapshot.height < bench->height);
 }
 
 struct ending {
@@ -279,7 +270,7 @@ static void end_net(struct reactor_message *message)
     reactor_stop(ending->reactor);
 }
 
-static double sync_blocks(struct bench *bench, bool is_v1only)
+static double sync_blocks(struct bench *bench, bool is_v1only, double threads[THREADS])
 {
     struct reactor_options options = {.conn_max = 64, .buffer_count = 256, .buffer_size = 16384};
     struct net_config config = {.engine = bench->rig.engine,
@@ -303,6 +294,7 @@ static double sync_blocks(struct bench *bench, bool is_v1only)
     pthread_setname_np(thread, "reactor");
     wait_for_height(bench);
     double end = slices_cpu_ns();
+    slices_threads(thread_names, THREADS, threads);
 
     struct ending ending = {{.run = end_net}, net, bench->reactor};
     reactor_post(bench->reactor, &ending.message);
@@ -318,43 +310,64 @@ static void free_net(struct bench *bench)
     reactor_free(bench->reactor);
 }
 
-static double run_way(struct bench *bench, enum way way, double *wall_s)
+/* What one way took in a round, an MB. */
+struct sample {
+    double cpu_ns, wall_s, threads[THREADS];
+};
+
+static struct sample run_way(struct bench *bench, enum way way)
 {
-    double cpu_ns;
+    double before[THREADS], after[THREADS];
+    struct sample sample;
 
     open_engine(bench);
+    slices_threads(thread_names, THREADS, before);
     uint64_t begun_us = clock_monotonic_us();
     if (way == WAY_IMPORT) {
         double start = slices_cpu_ns();
 
         import(bench);
-        cpu_ns = slices_cpu_ns() - start;
+        sample.cpu_ns = slices_cpu_ns() - start;
+        slices_threads(thread_names, THREADS, after);
     } else {
-        cpu_ns = sync_blocks(bench, way == WAY_V1);
+        sample.cpu_ns = sync_blocks(bench, way == WAY_V1, after);
     }
-    *wall_s += (double)(clock_monotonic_us() - begun_us) / 1e6;
+    sample.wall_s = (double)(clock_monotonic_us() - begun_us) / 1e6;
+    sample.cpu_ns /= bench->size_mb;
+    for (size_t i = 0; i < THREADS; i++)
+        sample.threads[i] = (after[i] - before[i]) / bench->size_mb;
     if (way != WAY_IMPORT)
         free_net(bench);
     close_engine(bench);
-    return cpu_ns / bench->size_mb;
+    return sample;
 }
 
 static void measure(struct bench *bench, size_t rounds)
 {
     static const char *const names[WAY_COUNT] = {"import", "sync by v1", "sync by v2"};
     struct slice_series series[WAY_COUNT];
-    double wall_s[WAY_COUNT] = {0}, unused = 0;
+    struct sample sums[WAY_COUNT] = {0};
 
     for (int way = 0; way < WAY_COUNT; way++) {
         series[way] = (struct slice_series){names[way], calloc(rounds, sizeof(double))};
-        run_way(bench, (enum way)way, &unused);
+        run_way(bench, (enum way)way);
     }
     for (size_t i = 0; i < rounds; i++)
-        for (int way = 0; way < WAY_COUNT; way++)
-            series[way].samples[i] = run_way(bench, (enum way)way, &wall_s[way]);
+        for (int way = 0; way < WAY_COUNT; way++) {
+            struct sample sample = run_way(bench, (enum way)way);
+
+            series[way].samples[i] = sample.cpu_ns;
+            sums[way].wall_s += sample.wall_s;
+            for (size_t t = 0; t < THREADS; t++)
+                sums[way].threads[t] += sample.threads[t];
+        }
     slices_print("sync", "MB", series, WAY_COUNT, rounds);
     for (int way = 0; way < WAY_COUNT; way++) {
-        printf("  %s: %.2f s of wall time a round\n", names[way], wall_s[way] / (double)rounds);
+        printf("  %-12s %.2f s of wall time; us an MB:", names[way],
+               sums[way].wall_s / (double)rounds);
+        for (size_t t = 0; t < THREADS; t++)
+            printf(" %s %.0f", thread_names[t], sums[way].threads[t] / 1e3 / (double)rounds);
+        printf("\n");
         free(series[way].samples);
     }
 }

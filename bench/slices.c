@@ -1,5 +1,6 @@
 #include "slices.h"
 #include "base/arena.h"
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,4 +96,34 @@ void slices_run(const char *bench, const char *unit, const struct slice_way *way
     slices_print(bench, unit, series, way_count, slice_count);
     for (size_t w = 0; w < way_count; w++)
         free(series[w].samples);
+}
+
+void slices_threads(const char *const *names, size_t count, double *cpu_ns)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *entry;
+
+    memset(cpu_ns, 0, count * sizeof *cpu_ns);
+    while (tasks && (entry = readdir(tasks))) {
+        char path[300], name[32] = "";
+        unsigned long long ns = 0;
+
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+        FILE *file = fopen(path, "r");
+        if (!file || fscanf(file, "%31s", name) != 1)
+            name[0] = 0;
+        if (file)
+            fclose(file);
+        snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", entry->d_name);
+        file = fopen(path, "r");
+        if (!file || fscanf(file, "%llu", &ns) != 1)
+            ns = 0;
+        if (file)
+            fclose(file);
+        for (size_t i = 0; i < count; i++)
+            if (strcmp(name, names[i]) == 0)
+                cpu_ns[i] += (double)ns;
+    }
+    if (tasks)
+        closedir(tasks);
 }

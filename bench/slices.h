@@ -27,6 +27,8 @@ struct slice_series {
     double *samples; /* CPU ns a unit */
 };
 double slices_cpu_ns(void); /* of the process, so far */
+/* The same of the threads of each name, as it is now. */
+void slices_threads(const char *const *names, size_t count, double *cpu_ns);
 void slices_print(const char *bench, const char *unit, const struct slice_series *series,
                   size_t series_count, size_t slice_count);
 #endif

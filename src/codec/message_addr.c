@@ -1,6 +1,9 @@
 #include "codec/message_addr.h"
 #include "codec/compact.h"
 
+#define ENTRY_V1_SIZE     30
+#define ENTRY_V2_SIZE_MIN 9 /* time, services, network, an empty address, port */
+
 static struct addr_entry entry_read(struct cursor *c, bool is_v2)
 {
     struct addr_entry entry = {.time = cursor_le32(c)};
@@ -15,7 +18,7 @@ enum parse_result addr_list_open(struct addr_list *list, struct bytes payload, b
     struct cursor c = cursor_of(payload);
     uint64_t count = compact_read(&c);
 
-    if (!cursor_ok(&c))
+    if (!cursor_ok(&c) || count > cursor_left(&c) / (is_v2 ? ENTRY_V2_SIZE_MIN : ENTRY_V1_SIZE))
         return PARSE_MALFORMED;
     if (count > ADDR_COUNT_MAX)
         return PARSE_EXCEEDED;

@@ -1,6 +1,9 @@
 #include "codec/message_chain.h"
 #include "codec/compact.h"
 
+#define COUNT_READABLE_MAX 0x02000000 /* the reference cannot read a larger one, so punishes none  \
+                                       */
+
 enum parse_result inv_list_parse(struct inv_list *list, struct bytes payload)
 {
     struct cursor c = cursor_of(payload);
@@ -61,6 +64,8 @@ enum parse_result headers_parse(struct header headers[HEADERS_COUNT_MAX], uint32
     struct cursor c = cursor_of(payload);
     uint64_t claimed = compact_read(&c);
 
+    if (claimed > COUNT_READABLE_MAX)
+        return PARSE_MALFORMED;
     if (cursor_ok(&c) && claimed > HEADERS_COUNT_MAX)
         return PARSE_EXCEEDED;
     for (uint64_t i = 0; i < claimed && cursor_ok(&c); i++) {

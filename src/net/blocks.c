@@ -106,6 +106,35 @@ static void finish(struct net *net, struct net_task *task)
     net->has_done_blocks = true;
 }
 
+static void send_getdata(struct peer *peer, struct header_node *const *nodes, uint32_t count)
+{
+    struct inv items[GETDATA_MAX];
+    uint8_t payload[9 + sizeof items];
+
+    for (uint32_t i = 0; i < count; i++) {
+        items[i].type = INV_BLOCK | INV_WITNESS_FLAG;
+        memcpy(items[i].hash, &nodes[i]->hash, 32);
+    }
+    if (count)
+        peer_send(peer, MESSAGE_GETDATA,
+                  (struct bytes){payload, inv_list_write(payload, items, count)});
+}
+
+void blocks_ask_peer(struct peer *peer)
+{
+    struct header_node *nodes[GETDATA_MAX], *node;
+    uint64_t now_ms = net_now_ms(peer->net);
+    uint32_t count = 0;
+    bool is_lowest;
+
+    if (!peer->is_downloading || !peer_is_up(peer))
+        return;
+    while (count < GETDATA_MAX &&
+           (node = download_next(peer->net->download, &peer->download, now_ms, &is_lowest)))
+        nodes[count++] = node;
+    send_getdata(peer, nodes, count);
+}
+
 static struct block_hash hash_of(const uint8_t *block)
 {
     struct header header;
@@ -137,7 +166,7 @@ void blocks_received(struct peer *peer, struct block_job *job, const uint8_t *ch
                                    net_now_ms(net), &node);
     if (arrival == DOWNLOAD_AGAIN) {
         pipeline_release(job);
-        blocks_ask(net);
+        blocks_ask_peer(peer);
         return;
     }
     struct block_done *done = xcalloc(1, sizeof *done);
@@ -146,14 +175,14 @@ void blocks_received(struct peer *peer, struct block_job *job, const uint8_t *ch
     done->peer_id = peer->id;
     done->node = arrival == DOWNLOAD_FIRST ? node : NULL;
     job->expected = done->node;
-    job->is_requested = arrival == DOWNLOAD_FIRST;
+    job->is_requested = job->is_awaited = arrival == DOWNLOAD_FIRST;
     job->done = job_done;
     job->context = done;
     job->has_checksum = checksum != NULL;
     if (checksum)
         memcpy(&job->checksum, checksum, sizeof job->checksum);
     pipeline_submit(job);
-    blocks_ask(net);
+    blocks_ask_peer(peer);
 }
 
 static bool has_work(const struct net *net, const struct header_node *node)
@@ -191,32 +220,6 @@ void blocks_peer_gone(struct peer *peer)
         blocks_ask(peer->net);
 }
 
-static void send_getdata(struct peer *peer, struct header_node *const *nodes, uint32_t count)
-{
-    struct inv items[GETDATA_MAX];
-    uint8_t payload[9 + sizeof items];
-
-    for (uint32_t i = 0; i < count; i++) {
-        items[i].type = INV_BLOCK | INV_WITNESS_FLAG;
-        memcpy(items[i].hash, &nodes[i]->hash, 32);
-    }
-    if (count)
-        peer_send(peer, MESSAGE_GETDATA,
-                  (struct bytes){payload, inv_list_write(payload, items, count)});
-}
-
-static void ask_peer(struct peer *peer, uint64_t now_ms)
-{
-    struct header_node *nodes[GETDATA_MAX], *node;
-    uint32_t count = 0;
-    bool is_lowest;
-
-    while (count < GETDATA_MAX &&
-           (node = download_next(peer->net->download, &peer->download, now_ms, &is_lowest)))
-        nodes[count++] = node;
-    send_getdata(peer, nodes, count);
-}
-
 void blocks_ask_aside(struct peer *peer, struct header_node *last)
 {
     struct net *net = peer->net;
@@ -241,11 +244,8 @@ void blocks_ask_aside(struct peer *peer, struct header_node *last)
 
 void blocks_ask(struct net *net)
 {
-    uint64_t now_ms = net_now_ms(net);
-
     for (struct peer *peer = net->peers; peer; peer = peer->next)
-        if (peer->is_downloading && peer_is_up(peer))
-            ask_peer(peer, now_ms);
+        blocks_ask_peer(peer);
 }
 
 void blocks_follow(struct net *net)

@@ -88,7 +88,7 @@ void calls_peer_gone(struct net *net, struct peer *peer)
             (unsigned long long)peer->id, addr, peer->why);
     if (manual) {
         manual->peer = NULL;
-        manual->is_v1 |= peer->wants_retry_v1;
+        manual->is_v1 = peer->wants_retry_v1; /* the next call only: it may learn v2 */
         call_later(net, manual);
         if (peer->wants_retry_v1)
             manual->due_ms = 0;

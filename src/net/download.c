@@ -24,7 +24,6 @@ enum slot_state {
 
 struct slot {
     struct header_node *node;
-    uint64_t tag; /* the hash's first bytes, to be looked through fast */
     enum slot_state state;
     uint32_t expected_size; /* while asked */
     uint64_t asked_ms;      /* of the first asker */
@@ -37,7 +36,10 @@ struct download {
     struct download_config config;
     struct download_peer *peers;
     struct slot slots[DOWNLOAD_WINDOW_MAX]; /* the block at height is slots[height % window] */
-    int32_t base;                           /* height of the first slot */
+    uint64_t tags[DOWNLOAD_WINDOW_MAX]; /* their hashes' first bytes, to be looked through fast */
+    int32_t base;                       /* height of the first slot */
+    /* Below these heights no slot is missing, or wanted. */
+    int32_t missing_from, wanted_from;
     uint32_t count;
     struct slot aside[ASIDE_SLOTS];
     uint32_t aside_at;
@@ -103,10 +105,10 @@ static struct slot *slot_find_hash(struct download *d, const struct block_hash *
     uint64_t tag = le64_read(hash->bytes);
 
     for (uint32_t i = 0; i < d->count; i++) {
-        struct slot *slot = slot_at(d, d->base + (int32_t)i);
+        uint32_t k = (uint32_t)(d->base + (int32_t)i) % d->config.window;
 
-        if (slot->tag == tag && block_hash_equal(&slot->node->hash, hash))
-            return slot;
+        if (d->tags[k] == tag && block_hash_equal(&d->slots[k].node->hash, hash))
+            return &d->slots[k];
     }
     for (uint32_t i = 0; i < ASIDE_SLOTS; i++)
         if (is_under_way(&d->aside[i]) && block_hash_equal(&d->aside[i].node->hash, hash))
@@ -114,15 +116,28 @@ static struct slot *slot_find_hash(struct download *d, const struct block_hash *
     return NULL;
 }
 
+static int32_t window_end(const struct download *d)
+{
+    return d->base + (int32_t)d->count;
+}
+
 static struct slot *lowest_missing(struct download *d)
 {
-    for (uint32_t i = 0; i < d->count; i++) {
-        struct slot *slot = slot_at(d, d->base + (int32_t)i);
-
-        if (slot->state < SLOT_ARRIVED)
-            return slot;
-    }
+    if (d->missing_from < d->base)
+        d->missing_from = d->base;
+    for (; d->missing_from < window_end(d); d->missing_from++)
+        if (slot_at(d, d->missing_from)->state < SLOT_ARRIVED)
+            return slot_at(d, d->missing_from);
     return NULL;
+}
+
+/* The slot at height may be missing or wanted from now on. */
+static void look_again(struct download *d, int32_t height)
+{
+    if (height < d->missing_from)
+        d->missing_from = height;
+    if (height < d->wanted_from)
+        d->wanted_from = height;
 }
 
 static uint32_t asker_index(const struct slot *slot, const struct download_peer *peer)
@@ -168,6 +183,8 @@ static void slot_end_asking(struct download *d, struct slot *slot, enum slot_sta
     if (slot->state == SLOT_ASKED)
         d->asked_bytes -= slot->expected_size;
     slot->state = state;
+    if (state == SLOT_WANTED)
+        look_again(d, slot->node->height);
 }
 
 static void slot_drop_asker_or_want(struct download *d, struct slot *slot,
@@ -240,12 +257,12 @@ static void window_advance(struct download *d, int32_t height)
 
 static void window_cut(struct download *d, int32_t last_height)
 {
-    while (d->count > 0 && d->base + (int32_t)d->count - 1 > last_height)
+    while (d->count > 0 && window_end(d) - 1 > last_height)
         slot_clear(d, slot_at(d, d->base + (int32_t)--d->count));
 }
 
-/* A block of the window: as it was aside if it is under way. */
-static struct slot slot_of(struct download *d, struct header_node *node)
+/* node gets its slot in the window: as it was aside, if it is under way. */
+static void slot_put(struct download *d, struct header_node *node)
 {
     struct slot *aside = slot_aside(d, node), slot = {.node = node};
 
@@ -255,14 +272,15 @@ static struct slot slot_of(struct download *d, struct header_node *node)
         slot = *aside;
         *aside = (struct slot){.node = NULL};
     }
-    slot.tag = le64_read(node->hash.bytes);
-    return slot;
+    *slot_at(d, node->height) = slot;
+    d->tags[(uint32_t)node->height % d->config.window] = le64_read(node->hash.bytes);
+    look_again(d, node->height);
 }
 
 /* Adds the next blocks of the best chain while there is room. */
 static void window_fill(struct download *d)
 {
-    int32_t first = d->base + (int32_t)d->count;
+    int32_t first = window_end(d);
     int32_t last = d->base + (int32_t)d->config.window - 1;
 
     last = last < d->best->height ? last : d->best->height;
@@ -270,7 +288,7 @@ static void window_fill(struct download *d)
     struct header_node *node = last >= first ? header_ancestor(d->best, last) : NULL;
 
     for (int32_t height = last; height >= first; height--, node = node->prev)
-        *slot_at(d, height) = slot_of(d, node);
+        slot_put(d, node);
     if (last >= first)
         d->count = (uint32_t)(last - d->base + 1);
 }
@@ -285,8 +303,8 @@ static void window_back(struct download *d, struct header_node *best, int32_t fi
     if (d->count == 0)
         return;
     for (struct header_node *node = slot_at(d, d->base)->node->prev; d->base > first;
-         node = node->prev, d->count++)
-        *slot_at(d, --d->base) = slot_of(d, node);
+         node = node->prev, d->count++, d->base--)
+        slot_put(d, node);
 }
 
 void download_follow(struct download *d, struct header_node *best, struct header_node *have)
@@ -294,7 +312,7 @@ void download_follow(struct download *d, struct header_node *best, struct header
     int32_t first = header_fork_point(best, have)->height + 1;
 
     if (d->count > 0) {
-        struct header_node *last = slot_at(d, d->base + (int32_t)d->count - 1)->node;
+        struct header_node *last = slot_at(d, window_end(d) - 1)->node;
 
         window_cut(d, header_fork_point(best, last)->height);
     }
@@ -366,11 +384,15 @@ struct header_node *download_next(struct download *d, struct download_peer *peer
         slot_ask(d, lowest, peer, now_ms);
         return lowest->node;
     }
-    for (int32_t height = lowest->node->height; height < d->base + (int32_t)d->count; height++) {
+    if (d->wanted_from < lowest->node->height)
+        d->wanted_from = lowest->node->height;
+    for (int32_t height = d->wanted_from; height < window_end(d); height++) {
         struct slot *slot = slot_at(d, height);
 
-        if (slot->state != SLOT_WANTED)
+        if (slot->state != SLOT_WANTED) {
+            d->wanted_from += is_all_asked; /* none below it either */
             continue;
+        }
         is_all_asked = false;
         *is_lowest = slot == lowest;
         if (!*is_lowest && d->asked_bytes + d->expected_size > d->config.bytes_max)
@@ -381,7 +403,7 @@ struct header_node *download_next(struct download *d, struct download_peer *peer
         }
     }
     /* The peer could go on, were it not for the one that the window waits for. */
-    bool is_full = d->count == d->config.window && peer->has_height >= d->base + (int32_t)d->count;
+    bool is_full = d->count == d->config.window && peer->has_height >= window_end(d);
     struct download_peer *holder = lowest->askers[0] ? lowest->askers[0] : lowest->askers[1];
 
     if (is_all_asked && is_full && holder && holder != peer &&
@@ -416,6 +438,7 @@ bool download_ask_aside(struct download *d, struct download_peer *peer, struct h
     if (!slot || is_under_way(slot) || has_refused(slot, peer))
         return false;
     slot->state = SLOT_WANTED;
+    look_again(d, node->height);
     slot_ask(d, slot, peer, now_ms);
     return true;
 }
@@ -485,6 +508,7 @@ void download_failed(struct download *d, const struct header_node *node, struct 
         bool is_asked = slot->askers[0] || slot->askers[1];
 
         slot->state = is_asked ? SLOT_ASKED : SLOT_WANTED;
+        look_again(d, slot->node->height);
         d->asked_bytes += is_asked ? slot->expected_size : 0;
     }
     if (peer)

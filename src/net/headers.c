@@ -135,6 +135,7 @@ static void work_done(struct peer *peer, const struct headers_work *work)
         return;
     if (last && verdict == VALID) {
         peer_has(peer, last);
+        blocks_ask_peer(peer);
         protect(peer);
         blocks_ask_aside(peer, last);
         if (work->is_full)
@@ -200,6 +201,7 @@ static void presync_feed(struct peer *peer, const struct header *headers, uint32
     uint32_t released = 0, room = 0;
     struct header *out = NULL, header;
 
+    peer->getheaders_ms = 0;
     while (presync_pop(peer->presync, &header)) {
         if (released == room)
             out = xrealloc(out, (room = room ? 2 * room : 4096) * sizeof *out);
@@ -276,10 +278,11 @@ static void new_headers(struct peer *peer, const struct header *headers, uint32_
     struct header_node *known = header_tree_find(tree, last);
 
     engine_unlock_tree(net->engine);
-    if (!prev) {
+    if (!prev) { /* no answer to what we asked */
         headers_ask(peer, net->best);
         return;
     }
+    peer->getheaders_ms = 0;
     if (!known || !is_in_our_chain(net, known)) {
         struct u256 work = work_with(prev, headers, count), threshold = work_threshold(net);
 
@@ -311,8 +314,8 @@ void headers_message(struct peer *peer, struct bytes payload)
         peer_punish(peer, "too many headers");
     if (result != PARSE_OK)
         return;
-    peer->getheaders_ms = 0;
     if (count == 0) {
+        peer->getheaders_ms = 0;
         presync_end(peer);
         return;
     }

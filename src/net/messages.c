@@ -172,6 +172,11 @@ static void message_in(struct peer *peer, enum message_type type, struct bytes p
     case MESSAGE_FILTERLOAD:
         peer_close(peer, "%s without bloom filters", message_type_name(type));
         break;
+    case MESSAGE_GETCFILTERS:
+    case MESSAGE_GETCFHEADERS:
+    case MESSAGE_GETCFCHECKPT:
+        peer_close(peer, "%s without block filters", message_type_name(type));
+        break;
     default:
         break;
     }

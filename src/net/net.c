@@ -11,7 +11,6 @@
 #define TICK_MS         1000
 #define WINDOW_BLOCKS   1024
 #define PEER_BLOCKS_MAX 128
-#define WINDOW_BYTES    ((size_t)256 << 20)
 #define TASKS_MAX       1024 /* with the workers at once */
 
 void net_log(struct net *net, enum engine_log_level level, const char *format, ...)
@@ -251,7 +250,7 @@ static int read_addresses(struct net *net, char *text, size_t text_size)
 
     net->has_proxy = config->proxy != NULL;
     if (net->has_proxy && (!netaddr_parse(&net->proxy, config->proxy, SOCKS_PORT) ||
-                           net->proxy.kind == NETADDR_ONION || net->proxy.kind > NETADDR_IPV6)) {
+                           net->proxy.kind > NETADDR_IPV6)) {
         snprintf(text, text_size, "--proxy %s: not an address of IPv4 or IPv6", config->proxy);
         return -EINVAL;
     }
@@ -287,7 +286,9 @@ static int connect_all(struct net *net, char *text, size_t text_size)
 static struct net *net_new(const struct net_config *config)
 {
     struct net *net = xcalloc(1, sizeof *net);
-    struct download_config window = {WINDOW_BLOCKS, PEER_BLOCKS_MAX, WINDOW_BYTES};
+    /* Three bytes of credit a byte: what is asked for finds credit when it comes, mostly. */
+    struct download_config window = {WINDOW_BLOCKS, PEER_BLOCKS_MAX,
+                                     engine_pipeline(config->engine)->credit_limit / 3};
     struct siphash_key keys[3];
     uint8_t seed[32];
     uint64_t jitter;

@@ -19,7 +19,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
-#define PEER_OUTPUT_MAX (12u << 20) /* queued to one peer */
+#define PEER_OUTPUT_MAX (8u << 20) /* queued to one peer */
 #define ANNOUNCE_MAX    8
 #define LISTENERS_MAX   16
 #define MANUAL_MAX      64
@@ -130,7 +130,7 @@ struct manual {
     uint32_t attempts;
     uint64_t due_ms;
     bool is_asked; /* the resolver, for its address */
-    bool is_v1;    /* it would not speak v2 */
+    bool is_v1;    /* it would not speak v2 just now */
 };
 
 enum net_file_kind { NET_FILE_PEERS, NET_FILE_BANS, NET_FILE_COUNT };
@@ -296,6 +296,7 @@ void blocks_received(struct peer *peer, struct block_job *job, const uint8_t *ch
 void blocks_spoilt(struct peer *peer, const uint8_t *block);
 void blocks_follow(struct net *net);
 void blocks_ask(struct net *net);
+void blocks_ask_peer(struct peer *peer);
 /* Of peer what leads to last, if it has no less work than our tip, branches off near it and is not
  * in the plan already. */
 void blocks_ask_aside(struct peer *peer, struct header_node *last);

@@ -221,8 +221,16 @@ static const struct conn_events EVENTS = {
     .closed = on_closed,
 };
 
-static const struct conn_limits LIMITS = {.output_max = PEER_OUTPUT_MAX,
-                                          .notsent_lowat = 256 << 10};
+/* The kernel's buffers are capped in the direction in which little goes: who calls us asks, whom we
+ * call answers. In the other they grow with the line's delay, as far as the system lets them. */
+#define SMALL_BUFFER (256 << 10)
+
+static const struct conn_limits LIMITS_IN = {.output_max = PEER_OUTPUT_MAX,
+                                             .receive_buffer = SMALL_BUFFER,
+                                             .notsent_lowat = 256 << 10},
+                                LIMITS_OUT = {.output_max = PEER_OUTPUT_MAX,
+                                              .send_buffer = SMALL_BUFFER,
+                                              .notsent_lowat = 256 << 10};
 
 static struct peer *peer_new(struct net *net, enum peer_direction direction, bool is_v1)
 {
@@ -298,7 +306,7 @@ struct peer *peer_adopt(struct net *net, int fd)
     struct sockaddr_storage storage;
     socklen_t size = sizeof storage;
 
-    peer->conn = conn_adopt(net->reactor, fd, &LIMITS, &EVENTS, peer);
+    peer->conn = conn_adopt(net->reactor, fd, &LIMITS_IN, &EVENTS, peer);
     if (peer->conn && conn_peer_address(peer->conn, (struct sockaddr *)&storage, &size) == 0)
         peer->addr = addr_of_sockaddr(&storage);
     peer->is_connected = true;
@@ -325,7 +333,7 @@ struct peer *peer_call(struct net *net, const struct netaddr *addr, const char *
         socks_init(peer->socks, addr, name);
     }
     peer->conn =
-        conn_connect(net->reactor, (struct sockaddr *)&storage, size, &LIMITS, &EVENTS, peer);
+        conn_connect(net->reactor, (struct sockaddr *)&storage, size, &LIMITS_OUT, &EVENTS, peer);
     return link_peer(peer);
 }
 

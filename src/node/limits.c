@@ -122,7 +122,7 @@ static bool check_disk(const struct options *options, const char *directory)
     fprintf(stderr,
             "caesure: No space left for what is to come: %llu MB are needed in %s, %llu are free: "
             "make room, or choose another disk with -b\n",
-            (unsigned long long)(needed / MB + 1), directory, (unsigned long long)(room / MB));
+            (unsigned long long)needed / MB + 1, directory, (unsigned long long)room / MB);
     return false;
 }
 

@@ -500,8 +500,10 @@ static bool read_environment(struct parser *parser, char *const *envp)
         if (size >= sizeof name)
             continue;
         for (size_t i = 0; i < size; i++)
-            name[i] =
-                from[i] == '_' ? '-' : (char)(from[i] >= 'A' && from[i] <= 'Z' ? from[i] + 32 : 0);
+            name[i] = from[i] == '_'                     ? '-'
+                      : from[i] >= 'A' && from[i] <= 'Z' ? (char)(from[i] + 32)
+                      : from[i] >= '0' && from[i] <= '9' ? from[i]
+                                                         : 0;
         name[size] = 0;
         snprintf(shown, sizeof shown, "%.*s", (int)(equals - *envp), *envp);
         const struct option *option = find(name, size, 0);
@@ -549,6 +551,8 @@ static bool settle(struct parser *parser)
 {
     const struct options *options = parser->options;
 
+    if (options->serve.count > 0 && options->incoming == 0)
+        return bad(parser, "--serve and -i 0 contradict each other: nobody could connect");
     if (options->network == NETWORK_REGTEST)
         return true;
     if (options->activations.count > 0)

@@ -234,14 +234,35 @@ static void drop_waiting(struct engine *engine, struct header_node *node)
         }
 }
 
+/* Blocks from many peers overtake each other: one whose parent is still under way somewhere stays
+ * in memory while less than half of the credit is taken, so that there is always room for what it
+ * waits for. Others are remembered by position and read again. */
+static bool may_hold(struct engine *engine, const struct block_job *job)
+{
+    struct pipeline *pipeline = &engine->pipeline;
+
+    return job->is_awaited && atomic_load(&pipeline->credit_used) < pipeline->credit_limit / 2 &&
+           mpmc_count(&pipeline->free_jobs) > JOB_MAX / 2;
+}
+
+static bool is_held(struct engine *engine, const struct header_node *node)
+{
+    const struct block_job *job = node_work(engine, node)->job;
+
+    return job && job->is_held;
+}
+
 static void connect_or_wait(struct engine *engine, struct block_job *job)
 {
-    struct header_node *node = job->node;
+    struct header_node *node = job->node, *prev = node->prev;
 
     job->state = JOB_WAITING;
-    if (node_work(engine, node->prev)->world) {
+    if (node_work(engine, prev)->world) {
         push_ready(engine, node);
-    } else if (!may_have_world(engine, node->prev)) {
+        return;
+    }
+    job->is_held = !may_have_world(engine, prev) || is_held(engine, prev);
+    if (job->is_held && !may_hold(engine, job)) {
         finish_stored(engine, job);
         drop_waiting(engine, node);
     }

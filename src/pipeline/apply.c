@@ -358,8 +358,23 @@ static bool fold(struct engine *engine, struct header_node *node)
     return error == 0;
 }
 
+/* The root stops at a block whose coin set is known: there it is compared. */
+static struct header_node *first_known(struct engine *engine, struct header_node *goal)
+{
+    const struct params *params = engine->params;
+    int32_t root = world_node(ledger_root(engine->ledger))->height;
+
+    for (uint32_t i = 0; i < params->audit_count; i++)
+        if (params->audits[i].height > root && params->audits[i].height < goal->height) {
+            struct header_node *node = header_ancestor(goal, params->audits[i].height);
+            if (block_hash_equal(&node->hash, &params->audits[i].block))
+                goal = node;
+        }
+    return goal;
+}
+
 /* How far the root may go now: along the verified chain to the tip, FOLD_MAX blocks at most, never
- * past a block behind durable_end. NULL: nowhere. */
+ * past a known coin set or a block behind durable_end. NULL: nowhere. */
 static struct header_node *fold_goal(struct engine *engine, uint64_t durable_end)
 {
     int32_t root = world_node(ledger_root(engine->ledger))->height;
@@ -376,14 +391,15 @@ static struct header_node *fold_goal(struct engine *engine, uint64_t durable_end
     }
     while (goal->height > root && goal->pos + goal->size > durable_end)
         goal = goal->prev;
-    return goal->height > root ? goal : NULL;
+    return goal->height > root ? first_known(engine, goal) : NULL;
 }
 
 /* Blocks that come thick and fast are folded together: most coins are spent soon. */
 static bool is_fold_worthwhile(struct engine *engine, const struct header_node *goal)
 {
     return goal->height - world_node(ledger_root(engine->ledger))->height == FOLD_MAX ||
-           engine->job_count <= FOLD_MAX || ledger_free_slots(engine->ledger) < 2 * FOLD_MAX;
+           params_find_audit(engine->params, &goal->hash) || engine->job_count <= FOLD_MAX ||
+           ledger_free_slots(engine->ledger) < 2 * FOLD_MAX;
 }
 
 void fold_worlds(struct engine *engine)

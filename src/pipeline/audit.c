@@ -7,6 +7,7 @@
 #include "pipeline/engine_private.h"
 #include "pipeline/spill.h"
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
@@ -36,6 +37,7 @@ struct audit {
     uint64_t coin_count;
     int64_t amount_sat;
     const char *wrong; /* the first */
+    char damaged[120]; /* or this */
 };
 
 static void fail(struct audit *audit, const char *wrong)
@@ -204,19 +206,45 @@ static int take_coin(struct reader *r, const struct tx *tx, uint32_t o, uint32_t
     return error;
 }
 
+static bool has_its_txs(const struct block *block, struct arena *arena)
+{
+    uint8_t *scratch = arena_array(arena, (size_t)block->tx_count + 1, 32);
+    uint8_t root[32];
+    bool is_mutated;
+
+    block_merkle_root(root, &is_mutated, block, scratch);
+    return memcmp(root, block->header.merkle_root, sizeof root) == 0;
+}
+
+/* NULL, or what is wrong. */
+static const char *read_block(struct reader *r, const struct block_entry *entry,
+                              struct arena *arena, struct block *block)
+{
+    struct audit *audit = r->audit;
+    uint8_t *raw = arena_alloc(arena, entry->size);
+
+    if (disk_read_sync(r->disk, r->blocks, raw, entry->size, entry->pos) < 0)
+        return "blocks.bin cannot be read";
+    if (block_parse(block, (struct bytes){raw, entry->size}, arena, true) && block->tx_count > 0 &&
+        block_hash_equal(&block->hash, &entry->node->hash) && has_its_txs(block, arena))
+        return NULL;
+    pthread_mutex_lock(&audit->mutex);
+    snprintf(audit->damaged, sizeof audit->damaged,
+             "the block of height %d is damaged, at byte %" PRIu64 " of blocks.bin",
+             entry->node->height, entry->pos);
+    pthread_mutex_unlock(&audit->mutex);
+    return audit->damaged;
+}
+
 /* The coins from *place on that lie in entry's block. */
 static const char *read_block_coins(struct reader *r, const struct block_entry *entry,
                                     const uint64_t **place, const uint64_t *end)
 {
     struct arena arena;
     struct block block;
-    const char *wrong = NULL;
 
     arena_init(&arena, SIZE_MAX);
-    uint8_t *raw = arena_alloc(&arena, entry->size);
-    if (disk_read_sync(r->disk, r->blocks, raw, entry->size, entry->pos) < 0 ||
-        !block_parse(&block, (struct bytes){raw, entry->size}, &arena, true))
-        wrong = "a block cannot be read from blocks.bin";
+    const char *wrong = read_block(r, entry, &arena, &block);
     for (uint32_t t = 0; !wrong && t < block.tx_count; t++)
         for (uint32_t o = 0; !wrong && *place < end && o < block.txs[t].output_count; o++)
             if (**place / 2 == entry->pos + block.txs[t].outputs[o].offset) {

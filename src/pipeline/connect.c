@@ -88,6 +88,7 @@ bool connect_job(struct engine *engine, struct block_job *job)
     job->state = JOB_CONNECTED;
     job->script_flags = block_script_flags(engine->params, &node->hash, node->height);
     job->skips_scripts = skips_scripts(engine, node);
+    job->is_held = false;
     enlist(engine, job);
     engine->collected[engine->collected_count++] = job;
     push_children(engine, node);

@@ -93,6 +93,8 @@ struct block_job {
     bool is_stored;           /* pos is set, the bytes came from there */
     bool is_requested;
     bool has_checksum; /* the submitter has set checksum */
+    bool is_awaited;   /* the submitter: what comes before it was asked for too */
+    bool is_held;      /* ledger thread: it waits in memory for a block that is not here yet */
     bool is_submitted; /* the pipeline's */
     void (*done)(void *context,
                  const struct block_result *result); /* on the ledger thread; may be NULL */

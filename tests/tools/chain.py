@@ -100,7 +100,8 @@ class Tx:
             if self.has_witness else []
         self.lock_time = reader.number(4)
         self.raw = reader.data[start : reader.pos]
-        self.txid = dhash(stripped + struct.pack("<I", self.lock_time))
+        self.stripped = stripped + struct.pack("<I", self.lock_time)
+        self.txid = dhash(self.stripped)
 
     def dump(self):
         lines = [f"hash: {show(self.txid)}", f"inputs: {len(self.inputs)}"]

@@ -43,7 +43,7 @@ struct conn {
     void *owner;
     struct netaddr addr;
     bool is_called, is_closing, is_gone;
-    uint8_t raw[1024]; /* what came before the other end speaks as a peer */
+    uint8_t raw[8192]; /* what came before the other end speaks as a peer */
     size_t raw_size;
     struct transport *end; /* NULL: it does not */
     struct said said[RIG_SAID_MAX];
@@ -73,6 +73,7 @@ static struct resolver_config resolver_config;
 static struct question questions[64];
 static uint32_t question_count;
 static char last_log[512];
+static bool rig_has_v2;
 
 /* ---- in the place of io/ ---- */
 
@@ -585,6 +586,7 @@ static inline void rig_engine(enum network network)
     memcpy(end_env.magic, engine.params.magic, 4);
     reactor = (struct reactor){.now_ms = RIG_START_MS};
     conn_count = 0;
+    rig_has_v2 = false;
 }
 
 /* config: what the test sets of it. */
@@ -596,7 +598,7 @@ static inline void rig_open(struct net_config config)
     config.engine = &engine;
     config.reactor = &reactor;
     config.user_agent = "/rig/";
-    config.is_v1only = true;
+    config.is_v1only = !rig_has_v2;
     config.serve = serve;
     config.serve_count = 1;
     config.log = rig_log;

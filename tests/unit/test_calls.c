@@ -269,6 +269,39 @@ START_TEST(an_operators_peer_is_called_again_and_again_more_slowly)
 }
 END_TEST
 
+START_TEST(who_ends_a_v2_call_without_a_word_is_called_by_v1_at_once)
+{
+    static const char *const peer[] = {"8.1.0.1:7"};
+
+    rig_engine(NETWORK_REGTEST);
+    rig_has_v2 = true;
+    rig_open((struct net_config){
+        .connect = peer, .connect_count = 1, .outgoing_max = 1, .is_without_dns = true});
+    know(rig_addr(9, 1, 0, 1));
+    net->seeds->entries[0].services |= SERVICE_P2P_V2;
+    rig_pass(1000);
+    ck_assert_uint_eq(conn_count, 2); /* the operator's, and one of the table */
+    for (uint32_t i = 0; i < 2; i++) {
+        conns[i]->events->connected(conns[i]->owner);
+        ck_assert_uint_ge(conns[i]->raw_size, 64); /* a key */
+        ck_assert(memcmp(conns[i]->raw, end_env.magic, 4) != 0);
+        rig_raw(conns[i], NULL, 0);
+        ck_assert(conns[i]->is_gone);
+    }
+    rig_pass(1000);
+    ck_assert_uint_eq(conn_count, 4);
+    for (uint32_t i = 2; i < 4; i++) {
+        conns[i]->events->connected(conns[i]->owner);
+        ck_assert(memcmp(conns[i]->raw, end_env.magic, 4) == 0);
+        rig_raw(conns[i], NULL, 0);
+    }
+    rig_pass(4000); /* later again, the operator's, by v2 */
+    ck_assert_uint_eq(conn_count, 5);
+    conns[4]->events->connected(conns[4]->owner);
+    ck_assert(memcmp(conns[4]->raw, end_env.magic, 4) != 0);
+}
+END_TEST
+
 START_TEST(a_name_is_looked_up_for_each_call_and_its_addresses_taken_in_turns)
 {
     static const char *const peer[] = {"far.example:7"};
@@ -390,6 +423,7 @@ int main(void)
     tcase_add_test(tcase, no_seed_is_asked_without_need);
     tcase_add_test(tcase, with_a_proxy_seeds_are_called_by_name_and_left_when_they_told);
     tcase_add_test(tcase, an_operators_peer_is_called_again_and_again_more_slowly);
+    tcase_add_test(tcase, who_ends_a_v2_call_without_a_word_is_called_by_v1_at_once);
     tcase_add_test(tcase, a_name_is_looked_up_for_each_call_and_its_addresses_taken_in_turns);
     tcase_add_test(tcase, an_answer_for_a_name_that_is_not_wanted_any_more_is_dropped);
     tcase_add_test(tcase, one_address_is_called_once_whatever_its_names);

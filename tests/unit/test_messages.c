@@ -167,6 +167,7 @@ START_TEST(addr_lists_of_1000_are_read_and_of_1001_exceed)
         ck_assert_uint_eq(count, 1000);
         size = addr_message(raw, 1001, is_v2);
         ck_assert_int_eq(addr_list_open(&list, (struct bytes){raw, size}, is_v2), PARSE_EXCEEDED);
+        ck_assert_int_eq(addr_list_open(&list, (struct bytes){raw, 100}, is_v2), PARSE_MALFORMED);
 
         size = addr_message(raw, 4, is_v2);
         for (size_t cut = 0; cut < size; cut++) {
@@ -266,6 +267,10 @@ START_TEST(headers_of_2000_are_read_and_of_2001_exceed)
     ck_assert_int_eq(headers_parse(out, &count, (struct bytes){raw, size - 1}), PARSE_MALFORMED);
     size = headers_write(raw, in, 2001);
     ck_assert_int_eq(headers_parse(out, &count, (struct bytes){raw, size}), PARSE_EXCEEDED);
+    ck_assert_int_eq(headers_parse(out, &count, (struct bytes){(const uint8_t *)"\xfe\0\0\0\2", 5}),
+                     PARSE_EXCEEDED);
+    ck_assert_int_eq(headers_parse(out, &count, (struct bytes){(const uint8_t *)"\xfe\1\0\0\2", 5}),
+                     PARSE_MALFORMED);
 
     size = headers_write(raw, in, 1);
     raw[size - 1] = 200; /* the number of transactions is not minded */

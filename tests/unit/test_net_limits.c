@@ -193,7 +193,10 @@ START_TEST(headers_are_asked_for_again_after_2_minutes)
     while (header_hash(&loose).bytes[31] >= 0x7f);
     uint8_t payload[9 + HEADER_SIZE + 1];
     size_t size = headers_write(payload, &loose, 1);
-    rig_tell(conns[0], MESSAGE_HEADERS, payload, size); /* which answers the first question */
+    rig_tell(conns[0], MESSAGE_HEADERS, payload, size); /* which answers no question */
+    ck_assert_uint_eq(rig_heard(conns[0], MESSAGE_GETHEADERS), 1);
+    rig_tell(conns[0], MESSAGE_HEADERS, "", 1); /* nothing new: an answer */
+    rig_tell(conns[0], MESSAGE_HEADERS, payload, size);
     ck_assert_uint_eq(rig_heard(conns[0], MESSAGE_GETHEADERS), 2);
     struct inv inv = {.type = INV_BLOCK, .hash = {7}};
     uint8_t list[9 + sizeof inv];

@@ -364,6 +364,101 @@ START_TEST(the_network_is_told_how_to_connect)
 }
 END_TEST
 
+/* Every option, its last good and its first bad values; NULL: it has no value, or none is bad but
+ * the empty one. */
+static const struct {
+    const char *name, *good[3], *bad[3];
+} values[] = {
+    {"base", {"/a", "relative"}, {""}},
+    {"chain", {"main", "regtest"}, {"", "moon", "Main"}},
+    {"testnet", {NULL}, {NULL}},
+    {"import", {"/f"}, {""}},
+    {"exit-when-synced", {NULL}, {NULL}},
+    {"horizon", {"20", "512"}, {"19", "513", "x"}},
+    {"threads", {"1", "256"}, {"0", "257", "-1"}},
+    {"assumevalid", {"0", HASH}, {"1", HASH "0", ""}},
+    {"minimumchainwork", {"0", HASH, "F"}, {"", HASH "0", "0x1"}},
+    {"testactivationheight", {"segwit@0", "csv@5"}, {"segwit", "taproot@5", "csv@-1"}},
+    {"bip94", {NULL}, {NULL}},
+    {"monitor", {"/m"}, {""}},
+    {"uring-without", {"cancel-fd", "buffer-ring"}, {"", "sqpoll"}},
+    {"outgoing", {"0", "1000"}, {"-1", "1001", "ten"}},
+    {"incoming", {"1", "10000"}, {"-1", "10001", ""}},
+    {"serve", {"127.0.0.1:1"}, {""}},
+    {"connect", {"127.0.0.1:1", "[::1]"}, {""}},
+    {"external", {"192.0.2.1"}, {""}},
+    {"proxy", {"127.0.0.1:9050"}, {""}},
+    {"no-dns", {NULL}, {NULL}},
+    {"v1only", {NULL}, {NULL}},
+    {"max-upload", {"0", "5000", "8388607T"}, {"8388608T", "5KB", "-1"}},
+    {"verbose", {NULL}, {NULL}},
+    {"packet", {NULL}, {NULL}},
+    {"metrics", {"9332"}, {""}},
+    {"logfile", {"/l"}, {""}},
+    {"daemon", {NULL}, {NULL}},
+    {"pidfile", {"/p"}, {""}},
+};
+
+/* By way 0 the command line, 1 a file, 2 the environment; value NULL: a flag. */
+static enum options_result give(int way, const char *name, const char *value)
+{
+    char word[200], file[300];
+    const char *chain =
+        strcmp(name, "chain") == 0 || strcmp(name, "testnet") == 0 ? "--no-dns" : "--chain=regtest";
+
+    snprintf(word, sizeof word, "--%s%s%s", name, value ? "=" : "", value ? value : "");
+    if (way == 0)
+        return PARSE(chain, word);
+    if (way == 1) {
+        snprintf(file, sizeof file, "%s\n%s\n", word, strcmp(name, "no-dns") == 0 ? "" : chain);
+        write_file(file);
+        return PARSE(at_file());
+    }
+    snprintf(word, sizeof word, "CAESURE_%s=%s", name, value ? value : "1");
+    for (char *c = word; *c != '='; c++)
+        *c = *c == '-' ? '_' : (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
+    return parse((const char *[]){"caesure", chain, NULL}, (const char *[]){word, NULL});
+}
+
+START_TEST(every_option_by_every_way)
+{
+    struct text help;
+    int way = _i;
+    size_t count = 0;
+
+    for (size_t i = 0; i < ARRAY_COUNT(values); i++) {
+        for (size_t j = 0; j == 0 || (j < 3 && values[i].good[j]); j++)
+            ck_assert_msg(give(way, values[i].name, values[i].good[j]) == OPTIONS_RUN, "%s: %s",
+                          values[i].name, text_cstr(&message));
+        for (size_t j = 0; j < 3 && values[i].bad[j]; j++) {
+            ck_assert_msg(give(way, values[i].name, values[i].bad[j]) == OPTIONS_BAD, "%s=%s",
+                          values[i].name, values[i].bad[j]);
+            const char *named = way == 2 ? "CAESURE_" : values[i].name;
+            ck_assert_msg(strstr(text_cstr(&message), named) != NULL, "%s", text_cstr(&message));
+        }
+        if (!values[i].good[0])
+            ck_assert_int_eq(give(way, values[i].name, "2"), OPTIONS_BAD);
+    }
+    text_init(&help, 1 << 16);
+    options_help(&help);
+    for (const char *at = text_cstr(&help); (at = strstr(at, "\n  ")) != NULL; at++)
+        count += strncmp(at + 7, "--", 2) == 0 || strncmp(at + 3, "    --", 6) == 0;
+    ck_assert_uint_eq(count, ARRAY_COUNT(values) + 2); /* and --help, --version */
+    text_clear(&help);
+}
+END_TEST
+
+START_TEST(contradictions_are_named)
+{
+    assert_bad(PARSE("-t", "--chain", "main"), "-t and --chain contradict");
+    assert_bad(PARSE("-s", "127.0.0.1", "-i", "0"), "--serve and -i 0 contradict");
+    assert_bad(PARSE("--bip94"), "--chain regtest only");
+    assert_bad(PARSE("--testactivationheight", "csv@5", "-t"), "--chain regtest only");
+    ck_assert_int_eq(PARSE("-s", "127.0.0.1", "-i", "1"), OPTIONS_RUN);
+    ck_assert_int_eq(PARSE("-i", "0"), OPTIONS_RUN);
+}
+END_TEST
+
 START_TEST(a_list_has_an_end)
 {
     const char *argv[140] = {"caesure", "--chain=regtest"};
@@ -400,6 +495,8 @@ int main(void)
     tcase_add_test(tcase, files_hold_options);
     tcase_add_test(tcase, the_environment_holds_options);
     tcase_add_test(tcase, the_network_is_told_how_to_connect);
+    tcase_add_loop_test(tcase, every_option_by_every_way, 0, 3);
+    tcase_add_test(tcase, contradictions_are_named);
     tcase_add_test(tcase, a_list_has_an_end);
     suite_add_tcase(suite, tcase);
 

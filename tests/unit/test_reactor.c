@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -454,6 +455,36 @@ static void close_victim(struct reactor_timer *timer)
     if (victim.conn)
         conn_close(victim.conn);
 }
+
+static int option_of(int fd, int level, int name)
+{
+    int value = 0;
+    socklen_t size = sizeof value;
+
+    ck_assert_int_eq(getsockopt(fd, level, name, &value, &size), 0);
+    return value;
+}
+
+/* Of both, the kernel keeps twice as much, for its own bookkeeping. */
+START_TEST(the_kernels_buffers_are_as_agreed)
+{
+    struct conn_limits given = {
+        .output_max = 1000, .send_buffer = 30000, .receive_buffer = 20000, .notsent_lowat = 10000};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), copy = dup(fd);
+
+    begin(0, 16);
+    victim = (struct end){.error = 1};
+    victim.conn = conn_adopt(reactor, fd, &given, &victim_events, &victim);
+    ck_assert_ptr_nonnull(victim.conn);
+    ck_assert_int_eq(option_of(copy, SOL_SOCKET, SO_SNDBUF), 60000);
+    ck_assert_int_eq(option_of(copy, SOL_SOCKET, SO_RCVBUF), 40000);
+    ck_assert_int_eq(option_of(copy, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 10000);
+    ck_assert_int_eq(option_of(copy, IPPROTO_TCP, TCP_NODELAY), 1);
+    conn_close(victim.conn);
+    end();
+    close(copy);
+}
+END_TEST
 
 struct late {
     struct reactor_timer timer;
@@ -910,6 +941,7 @@ int main(void)
     tcase_add_loop_test(tcase, streams_arrive_whole_both_ways, 0, MASK_COUNT);
     tcase_add_loop_test(tcase, payloads_go_straight_to_the_callers_buffer, 0, 2 * MASK_COUNT);
     tcase_add_loop_test(tcase, output_is_bounded_to_the_byte, 0, MASK_COUNT);
+    tcase_add_test(tcase, the_kernels_buffers_are_as_agreed);
     tcase_add_loop_test(tcase, what_is_behind_a_place_waits_for_it, 0, MASK_COUNT);
     tcase_add_loop_test(tcase, what_is_queued_at_the_stop_is_sent_unless_nobody_reads, 0, 2);
     tcase_add_loop_test(tcase, closing_with_requests_in_the_kernel_gives_everything_back, 0,
