@@ -7,7 +7,7 @@
 #include "base/hex.h"
 #include <stdlib.h>
 
-#define UNSYNCED_MAX 96 /* blocks that wait above the horizon before a sync is asked for */
+#define UNSYNCED_MAX 64 /* blocks that wait above the horizon before a sync is asked for */
 #define FOLD_MAX     32 /* blocks folded at once */
 
 void set_tip(struct engine *engine, struct header_node *tip)
