@@ -38,7 +38,8 @@ static void print_time(const struct ledger_costs *costs)
     double change_ns = costs->connect_ns + costs->fold_ns;
     double thread_s = change_ns * (INPUTS + OUTPUTS) / 1e9;
 
-    printf("  connect and fold: %.0f ns an input or output, %.2f h of CPU for all of them, divided among "
+    printf("  connect and fold: %.0f ns an input or output, %.2f h of CPU for all of them, divided "
+           "among "
            "the workers; on one thread at most %.2f million inputs/s\n",
            change_ns, thread_s / 3600, INPUTS / thread_s / 1e6);
     printf("  of that the index itself: look-up %.0f, insert %.0f, delete %.0f ns: %.2f h\n",
