@@ -261,6 +261,13 @@ void start_threads(struct engine *engine)
     engine->has_threads = true;
 }
 
+static void refuse(struct engine *engine, struct command *command)
+{
+    command->is_refused = true;
+    text_printf(&command->text, "error: the node is stopping\n");
+    finish_command(engine, command);
+}
+
 /* Commands that were posted and not run get an answer too: nobody waits for ever. */
 static void refuse_commands(struct engine *engine)
 {
@@ -268,15 +275,11 @@ static void refuse_commands(struct engine *engine)
     struct command *command;
 
     while ((message = mpmc_pop(&engine->pipeline.ledger_ring)))
-        if (message->kind == MESSAGE_COMMAND) {
-            command = (struct command *)((char *)message - offsetof(struct command, message));
-            text_printf(&command->text, "error: the node is stopping\n");
-            finish_command(engine, command);
-        }
+        if (message->kind == MESSAGE_COMMAND)
+            refuse(engine, CONTAINER_OF(message, struct command, message));
     while ((command = engine->idle_commands)) {
         engine->idle_commands = command->next;
-        text_printf(&command->text, "error: the node is stopping\n");
-        finish_command(engine, command);
+        refuse(engine, command);
     }
     save_refuse_commands(engine);
 }

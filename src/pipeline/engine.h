@@ -115,6 +115,7 @@ struct command {
     struct text text; /* the answer */
     void *context;    /* the caller's */
     bool is_pending;  /* run sets it when done will be called later by somebody else */
+    bool is_refused;  /* done is called, but the engine stopped before run or in the middle */
     /* run's own */
     struct block_job *job;
     struct command *next;

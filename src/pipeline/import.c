@@ -131,7 +131,7 @@ static bool ask(struct import *import, void (*run)(struct engine *, struct comma
     while (!import->is_answered)
         pthread_cond_wait(&import->is_done, &import->mutex);
     pthread_mutex_unlock(&import->mutex);
-    return true;
+    return !command.is_refused;
 }
 
 struct header_batch {

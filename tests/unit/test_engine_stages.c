@@ -112,8 +112,83 @@ START_TEST(prevouts_from_anywhere_read_back)
 }
 END_TEST
 
+#define POSTED 600 /* more than the ledger thread takes between two looks at whether it stops */
+
+struct posted {
+    struct command command;
+    struct posted_all *all;
+    bool is_run, is_done;
+};
+
+struct posted_all {
+    struct posted items[POSTED];
+    pthread_mutex_t gate;
+};
+
+static void posted_run(struct engine *engine, struct command *command)
+{
+    struct posted *posted = command->context;
+
+    (void)engine;
+    pthread_mutex_lock(&posted->all->gate);
+    pthread_mutex_unlock(&posted->all->gate);
+    posted->is_run = true;
+}
+
+static void posted_done(struct command *command)
+{
+    struct posted *posted = command->context;
+
+    posted->is_done = true;
+}
+
+static void *stop_engine(void *engine)
+{
+    engine_stop(engine);
+    return NULL;
+}
+
+START_TEST(what_is_not_run_is_refused)
+{
+    struct posted_all *all = xcalloc(1, sizeof *all);
+    struct rig rig;
+    pthread_t thread;
+    size_t refused = 0;
+
+    rig_init(&rig, NETWORK_REGTEST);
+    ck_assert_int_eq(rig_open(&rig), ENGINE_OK);
+    pthread_mutex_init(&all->gate, NULL);
+    pthread_mutex_lock(&all->gate);
+    for (size_t i = 0; i < POSTED; i++) {
+        struct posted *posted = &all->items[i];
+
+        posted->all = all;
+        posted->command =
+            (struct command){.run = posted_run, .done = posted_done, .context = posted};
+        ck_assert(engine_post(rig.engine, &posted->command));
+    }
+    pthread_create(&thread, NULL, stop_engine, rig.engine);
+    while (!atomic_load(&engine_pipeline(rig.engine)->is_stopping))
+        usleep(1000);
+    pthread_mutex_unlock(&all->gate);
+    pthread_join(thread, NULL);
+    for (size_t i = 0; i < POSTED; i++) {
+        ck_assert(all->items[i].is_done);
+        ck_assert(all->items[i].is_run != all->items[i].command.is_refused);
+        refused += all->items[i].command.is_refused;
+        text_clear(&all->items[i].command.text);
+    }
+    ck_assert_uint_gt(refused, 0);
+    ck_assert_int_eq(rig_close(&rig), ENGINE_OK);
+    rig_clear(&rig);
+    pthread_mutex_destroy(&all->gate);
+    free(all);
+}
+END_TEST
+
 int main(void)
 {
     return SUITE_RUN("engine_stages", checksums_are_those_of_messages_before_and_after_a_restart,
-                     prevouts_from_anywhere_in_memory, prevouts_from_anywhere_read_back);
+                     prevouts_from_anywhere_in_memory, prevouts_from_anywhere_read_back,
+                     what_is_not_run_is_refused);
 }
