@@ -337,6 +337,7 @@ static bool fold(struct engine *engine, struct header_node *node)
     size_t count = path_to(engine, node, path);
     uint64_t begun_us = clock_monotonic_us();
 
+    assert(count > 0);
     for (size_t i = 0; i < count; i++) {
         counts[i] = world_undo_count(node_work(engine, path[i])->world);
         words[i] = xmalloc(counts[i] * sizeof *words[i]);
