@@ -33,14 +33,15 @@ static void print_date(char out[16], uint32_t time)
     struct tm tm;
 
     if (time == 0 || !gmtime_r(&t, &tm) || strftime(out, 16, "%Y-%m-%d", &tm) == 0)
-        strcpy(out, "-");
+        snprintf(out, 16, "-");
 }
 
 static void print_time_left(char out[32], double seconds)
 {
+    out[0] = 0;
     if (seconds < 0)
-        strcpy(out, "");
-    else if (seconds < 60)
+        return;
+    if (seconds < 60)
         snprintf(out, 32, ", %d s left", (int)seconds);
     else if (seconds < 3600)
         snprintf(out, 32, ", %d min left", (int)(seconds / 60));
@@ -48,8 +49,6 @@ static void print_time_left(char out[32], double seconds)
         snprintf(out, 32, ", %d h %02d min left", (int)(seconds / 3600), (int)(seconds / 60) % 60);
     else if (seconds < 86400 * 1000.0)
         snprintf(out, 32, ", %d d %d h left", (int)(seconds / 86400), (int)(seconds / 3600) % 24);
-    else
-        strcpy(out, "");
 }
 
 static void print_size(char out[16], uint64_t size)

@@ -147,8 +147,7 @@ static void work_done(struct peer *peer, const struct headers_work *work)
 
 static void finish(struct net *net, struct net_task *task)
 {
-    struct headers_work *work =
-        (struct headers_work *)((char *)task - offsetof(struct headers_work, task));
+    struct headers_work *work = CONTAINER_OF(task, struct headers_work, task);
     struct peer *peer = net_find_peer(net, work->peer_id);
 
     if (peer)

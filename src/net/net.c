@@ -102,7 +102,7 @@ static void chain_refresh(struct net *net)
 
 static void tick(struct reactor_timer *timer)
 {
-    struct net *net = (struct net *)((char *)timer - offsetof(struct net, timer));
+    struct net *net = CONTAINER_OF(timer, struct net, timer);
     uint64_t now_ms = net_now_ms(net);
 
     if (net->is_stopping)
@@ -162,7 +162,7 @@ static void finish_tasks(struct net *net)
 
 static void wake(struct reactor_message *message)
 {
-    struct net *net = (struct net *)((char *)message - offsetof(struct net, wake));
+    struct net *net = CONTAINER_OF(message, struct net, wake);
 
     pthread_mutex_lock(&net->mutex);
     struct header_node *tip = net->heard_tip, *best = net->heard_best;

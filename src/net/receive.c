@@ -122,7 +122,7 @@ static void check_done(struct work *work)
 
 static void check_finish(struct net *net, struct net_task *task)
 {
-    struct arrival *arrival = (struct arrival *)((char *)task - offsetof(struct arrival, task));
+    struct arrival *arrival = CONTAINER_OF(task, struct arrival, task);
     struct peer *peer = arrival->peer;
 
     (void)net;

@@ -8,7 +8,7 @@
  * 2. What a peer asked for goes out in its order. Nothing is begun for a peer that has
  *    OUTPUT_MAX unsent, but for the next block.
  * 3. All memory for it is bounded together; who finds none waits for its turn. While somebody
- * waits, a peer that holds memory and hardly reads is parted with. */
+ *    waits, a peer that holds memory and hardly reads is parted with. */
 #include "base/arena.h"
 #include "base/hash.h"
 #include "codec/block.h"

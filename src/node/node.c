@@ -56,11 +56,6 @@ struct node {
     _Atomic int failed_code;
 };
 
-static struct node *node_of(void *member, size_t offset)
-{
-    return (struct node *)((char *)member - offset);
-}
-
 static void log_line(void *context, enum engine_log_level level, const char *line)
 {
     struct node *node = context;
@@ -167,7 +162,7 @@ static void end(struct node *node)
 
 static void on_failed(struct reactor_message *message)
 {
-    struct node *node = node_of(message, offsetof(struct node, failed_message));
+    struct node *node = CONTAINER_OF(message, struct node, failed_message);
 
     node->code = (enum exit_code)atomic_load(&node->failed_code);
     end(node);
@@ -177,7 +172,7 @@ static void on_failed(struct reactor_message *message)
  * older than what it tells of. */
 static void is_synced_yet(struct reactor_timer *timer)
 {
-    struct node *node = node_of(timer, offsetof(struct node, synced_timer));
+    struct node *node = CONTAINER_OF(timer, struct node, synced_timer);
     struct engine_snapshot snapshot;
 
     engine_snapshot(node->engine, &snapshot);
@@ -210,7 +205,7 @@ static void print_import(struct node *node)
 
 static void on_imported(struct reactor_message *message)
 {
-    struct node *node = node_of(message, offsetof(struct node, import_message));
+    struct node *node = CONTAINER_OF(message, struct node, import_message);
 
     print_import(node);
     if (node->import_error != IMPORT_OK) {
@@ -238,7 +233,7 @@ static void *import_main(void *argument)
 
 static void on_stop(struct reactor_message *message)
 {
-    struct node *node = node_of(message, offsetof(struct node, stop_message));
+    struct node *node = CONTAINER_OF(message, struct node, stop_message);
 
     print_line(node, ENGINE_LOG_INFO, "stopping");
     if (node->code == EXIT_DONE)
@@ -272,7 +267,7 @@ static void service_reopens(void *context)
 
 static void on_state(struct reactor_message *message)
 {
-    struct node *node = node_of(message, offsetof(struct node, state_message));
+    struct node *node = CONTAINER_OF(message, struct node, state_message);
 
     state_log(&node->log, node->engine, atomic_load(&node->net));
 }
@@ -291,7 +286,7 @@ static void service_tells(void *context, bool is_running)
 
 static void on_beat(struct reactor_message *message)
 {
-    struct node *node = node_of(message, offsetof(struct node, beat_message));
+    struct node *node = CONTAINER_OF(message, struct node, beat_message);
 
     atomic_fetch_add(&node->turns, 1);
 }

@@ -66,8 +66,7 @@ static void on_error(void *context, int error, const char *what)
 
 static void appended(struct append *append, int error)
 {
-    struct block_job *job =
-        (struct block_job *)((char *)append - offsetof(struct block_job, append));
+    struct block_job *job = CONTAINER_OF(append, struct block_job, append);
 
     (void)error; /* on_error has told */
     pipeline_post(job->pipeline, &job->appended_message);
@@ -75,8 +74,7 @@ static void appended(struct append *append, int error)
 
 static void prevouts_done(struct prevout_request *request, int error)
 {
-    struct block_job *job =
-        (struct block_job *)((char *)request - offsetof(struct block_job, request));
+    struct block_job *job = CONTAINER_OF(request, struct block_job, request);
 
     job->read_error = error;
     histogram_add(&job->pipeline->stats.reads, (clock_monotonic_us() - job->request_us) * 1000);
@@ -85,7 +83,7 @@ static void prevouts_done(struct prevout_request *request, int error)
 
 static void block_read(struct disk_op *op, int64_t result)
 {
-    struct block_job *job = (struct block_job *)((char *)op - offsetof(struct block_job, read_op));
+    struct block_job *job = CONTAINER_OF(op, struct block_job, read_op);
 
     job->read_error = result < 0 ? (int)result : 0;
     job->message.kind = MESSAGE_READ;
@@ -94,8 +92,7 @@ static void block_read(struct disk_op *op, int64_t result)
 
 static void outer_read(struct disk_op *op, int64_t result)
 {
-    struct engine_read *read =
-        (struct engine_read *)((char *)op - offsetof(struct engine_read, op));
+    struct engine_read *read = CONTAINER_OF(op, struct engine_read, op);
 
     read->error = result < 0 ? (int)result : 0;
     engine_read_done(read);
@@ -111,8 +108,7 @@ static void start_read(struct disk_thread *thread, struct engine_read *read)
 
 static void last_synced(struct sync_wait *wait, int error, uint64_t synced_end)
 {
-    struct disk_thread *thread =
-        (struct disk_thread *)((char *)wait - offsetof(struct disk_thread, last_sync));
+    struct disk_thread *thread = CONTAINER_OF(wait, struct disk_thread, last_sync);
 
     (void)synced_end;
     thread->last_error = error;

@@ -118,11 +118,6 @@ static void synced(struct engine *engine)
         engine_fail(engine, ENGINE_DISK, "writing to %s failed: %s", engine->directory, text);
 }
 
-static struct block_job *job_of(struct message *message, size_t offset)
-{
-    return (struct block_job *)((char *)message - offset);
-}
-
 static void read_back_done(struct engine *engine, struct block_job *job)
 {
     if (job->read_error) {
@@ -139,23 +134,22 @@ static void handle(struct engine *engine, struct message *message)
 {
     switch (message->kind) {
     case MESSAGE_PARSED:
-        accept_job(engine, job_of(message, offsetof(struct block_job, message)));
+        accept_job(engine, CONTAINER_OF(message, struct block_job, message));
         break;
     case MESSAGE_CHECKED:
-        checked_job(engine, job_of(message, offsetof(struct block_job, message)));
+        checked_job(engine, CONTAINER_OF(message, struct block_job, message));
         break;
     case MESSAGE_READ:
-        read_back_done(engine, job_of(message, offsetof(struct block_job, message)));
+        read_back_done(engine, CONTAINER_OF(message, struct block_job, message));
         break;
     case MESSAGE_APPENDED:
-        appended_job(engine, job_of(message, offsetof(struct block_job, appended_message)));
+        appended_job(engine, CONTAINER_OF(message, struct block_job, appended_message));
         break;
     case MESSAGE_SYNCED:
         synced(engine);
         break;
     case MESSAGE_COMMAND:
-        run_command(engine,
-                    (struct command *)((char *)message - offsetof(struct command, message)));
+        run_command(engine, CONTAINER_OF(message, struct command, message));
         break;
     }
 }
