@@ -41,8 +41,8 @@ struct header_node {
     uint64_t sequence;       /* order in which blocks were stored */
     uint64_t chain_tx_count; /* transactions to here; 0 while unknown */
     uint32_t size;           /* of the block's bytes */
-    uint32_t checksum;       /* first bytes of the block's sha256d, as a message carries it */
-    uint32_t tx_count;       /* 0 while unknown */
+    uint32_t checksum; /* first bytes of the block's sha256d, if it came in a v1 message; or 0 */
+    uint32_t tx_count; /* 0 while unknown */
 };
 _Static_assert(sizeof(struct header_node) <= 192, "a million headers have 200 MB");
 

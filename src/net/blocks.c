@@ -178,7 +178,6 @@ void blocks_received(struct peer *peer, struct block_job *job, const uint8_t *ch
     job->is_requested = job->is_awaited = arrival == DOWNLOAD_FIRST;
     job->done = job_done;
     job->context = done;
-    job->has_checksum = checksum != NULL;
     if (checksum)
         memcpy(&job->checksum, checksum, sizeof job->checksum);
     pipeline_submit(job);

@@ -40,8 +40,9 @@ struct serving {
     const struct resident *held; /* the engine's bytes, or */
     uint8_t *memory;             /* our own */
     struct bytes block;
-    size_t size; /* accounted for */
-    uint32_t checksum;
+    size_t size;       /* accounted for */
+    bool is_plain;     /* asked for by v1, so that a checksum is needed */
+    uint32_t checksum; /* of its message; 0: not known */
     struct request *waiting;
 };
 
@@ -164,11 +165,27 @@ static bool send_sealed(struct peer *peer, struct serving *serving)
     return true;
 }
 
+static bool is_v1(const struct peer *peer)
+{
+    return transport_session_id(peer->transport) == NULL;
+}
+
+static void note_checksum(struct serving *serving)
+{
+    uint8_t digest[32];
+
+    if (serving->checksum != 0)
+        return;
+    sha256d_once(digest, serving->block.data, serving->block.size);
+    memcpy(&serving->checksum, digest, sizeof serving->checksum);
+}
+
 static bool send_plain(struct peer *peer, struct serving *serving)
 {
     struct transport_seal seal;
     uint8_t head[TRANSPORT_V1_HEADER_SIZE], checksum[4];
 
+    note_checksum(serving);
     memcpy(checksum, &serving->checksum, sizeof checksum);
     transport_seal(peer->transport, MESSAGE_BLOCK, serving->block.size, &seal);
     size_t size = transport_seal_run(&seal, NULL, serving->block, checksum, head);
@@ -187,10 +204,8 @@ static bool send_plain(struct peer *peer, struct serving *serving)
 static void send_block(struct peer *peer, struct serving *serving)
 {
     struct net *net = peer->net;
-    bool is_v1 = transport_session_id(peer->transport) == NULL;
-
     peer_log_packet(peer, "<-", MESSAGE_BLOCK, serving->block);
-    if (!(is_v1 ? send_plain(peer, serving) : send_sealed(peer, serving))) {
+    if (!(is_v1(peer) ? send_plain(peer, serving) : send_sealed(peer, serving))) {
         peer_close(peer, "does not read what it asked for");
         return;
     }
@@ -262,43 +277,50 @@ static void settle(struct serving *serving, bool is_good)
     serving_release(serving);
 }
 
-/* Without witnesses, in memory of its own. */
-static void strip_run(struct work *work, struct worker *worker)
+/* Without witnesses, in memory of its own. False: what was stored is no block. */
+static bool strip(struct serving *serving)
 {
-    struct serving *serving = CONTAINER_OF(work, struct serving, work);
     struct arena arena;
     struct block block;
 
-    (void)worker;
     arena_init(&arena, ARENA_MAX);
     bool is_good = block_parse(&block, serving->block, &arena, false);
     if (is_good && block.stripped_size < serving->block.size) {
-        uint8_t *out = xmalloc(block.stripped_size), *at = out + HEADER_SIZE, digest[32];
+        uint8_t *out = xmalloc(block.stripped_size), *at = out + HEADER_SIZE;
 
         memcpy(out, serving->block.data, HEADER_SIZE);
         at += compact_write(at, block.tx_count);
         for (uint32_t i = 0; i < block.tx_count; at += block.txs[i++].stripped_size)
             tx_write_stripped(at, &block.txs[i]);
         assert((size_t)(at - out) == block.stripped_size);
-        sha256d_once(digest, out, block.stripped_size);
-        memcpy(&serving->checksum, digest, sizeof serving->checksum);
+        serving->checksum = 0;
         free(serving->memory);
         serving->memory = out;
         serving->block = (struct bytes){out, block.stripped_size};
     }
-    if (!is_good)
-        serving->block.size = 0;
     arena_clear(&arena);
+    return is_good;
 }
 
-static void strip_done(struct work *work)
+static void prepare_run(struct work *work, struct worker *worker)
+{
+    struct serving *serving = CONTAINER_OF(work, struct serving, work);
+
+    (void)worker;
+    if (serving->is_stripped && !strip(serving))
+        serving->block.size = 0;
+    else if (serving->is_plain)
+        note_checksum(serving);
+}
+
+static void prepare_done(struct work *work)
 {
     struct serving *serving = CONTAINER_OF(work, struct serving, work);
 
     net_post(serving->net, &serving->task);
 }
 
-static void strip_finish(struct net *net, struct net_task *task)
+static void prepare_finish(struct net *net, struct net_task *task)
 {
     struct serving *serving = CONTAINER_OF(task, struct serving, task);
 
@@ -315,13 +337,13 @@ static void loaded(struct serving *serving)
     header_write(raw, &header);
     if (memcmp(raw, serving->block.data, HEADER_SIZE) != 0) {
         settle(serving, false);
-    } else if (!serving->is_stripped) {
+    } else if (!serving->is_stripped && !(serving->is_plain && serving->checksum == 0)) {
         settle(serving, true);
     } else {
-        serving->work = (struct work){.run = strip_run, .done = strip_done};
-        serving->task.finish = strip_finish;
+        serving->work = (struct work){.run = prepare_run, .done = prepare_done};
+        serving->task.finish = prepare_finish;
         if (!work_push(&serving->net->gate, &serving->work)) {
-            strip_run(&serving->work, NULL);
+            prepare_run(&serving->work, NULL);
             settle(serving, serving->block.size > 0);
         }
     }
@@ -359,13 +381,15 @@ static struct serving *serving_find(struct net *net, const struct header_node *n
 }
 
 /* Under the tree's mutex. */
-static struct serving *serving_new(struct net *net, struct header_node *node, bool is_stripped)
+static struct serving *serving_new(struct net *net, struct header_node *node, bool is_stripped,
+                                   bool is_plain)
 {
     struct serving *serving = xcalloc(1, sizeof *serving);
 
     *serving = (struct serving){.net = net,
                                 .node = node,
                                 .is_stripped = is_stripped,
+                                .is_plain = is_plain,
                                 .size = node->size,
                                 .checksum = node->checksum,
                                 .references = 1, /* until it has settled */
@@ -440,7 +464,7 @@ static bool request_block(struct peer *peer, const struct inv *inv)
         serving = serving_find(net, node, is_stripped);
     bool is_new = is_there && !is_refused && !serving && has_memory(net);
     if (is_new)
-        serving = serving_new(net, node, is_stripped);
+        serving = serving_new(net, node, is_stripped, is_v1(peer));
     engine_unlock_tree(net->engine);
 
     if (is_refused) {

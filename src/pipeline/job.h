@@ -92,7 +92,7 @@ struct block_job {
     uint64_t pos;             /* in blocks.bin; 0: nowhere yet */
     bool is_stored;           /* pos is set, the bytes came from there */
     bool is_requested;
-    bool has_checksum; /* the submitter has set checksum */
+    uint32_t checksum; /* the submitter: as in header_node; of a block that is not stored yet */
     bool is_awaited;   /* the submitter: what comes before it was asked for too */
     bool is_held;      /* ledger thread: it waits in memory for a block that is not here yet */
     bool is_submitted; /* the pipeline's */
@@ -106,7 +106,6 @@ struct block_job {
     struct block block;
     struct block_facts facts;
     enum verdict verdict;
-    uint32_t checksum;          /* as in header_node; of blocks that are not stored yet */
     struct block_events events; /* its world's, once it is connected */
 
     /* connect */

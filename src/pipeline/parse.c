@@ -9,15 +9,6 @@ static bool make_events(struct pipeline *pipeline, struct block_job *job)
     return job->refs && block_events_make(pipeline->key, &job->block, &job->arena, &job->events);
 }
 
-/* What a message with this block carries; of a stored block it is known. */
-static void note_checksum(struct block_job *job)
-{
-    uint8_t digest[32];
-
-    sha256d_once(digest, job->raw.data, job->raw.size);
-    memcpy(&job->checksum, digest, sizeof job->checksum);
-}
-
 void parse_stage(struct pipeline *pipeline, struct block_job *job)
 {
     pipeline_take_arena(pipeline, job);
@@ -27,8 +18,6 @@ void parse_stage(struct pipeline *pipeline, struct block_job *job)
         job->verdict = block_check(pipeline->params, &job->block, &job->arena, &job->facts);
     if (job->verdict == VALID && !make_events(pipeline, job))
         job->verdict = BLOCK_DECODE_FAILED;
-    if (job->verdict == VALID && !job->is_stored && !job->has_checksum)
-        note_checksum(job);
 
     job->message.kind = MESSAGE_PARSED;
     pipeline_post(pipeline, &job->message);

@@ -75,7 +75,6 @@ static bool record_is_whole(struct engine *engine, const struct record *record, 
 {
     struct block block;
     struct block_facts facts;
-    uint8_t digest[32];
     bool is_genesis = record->pos <= RECORD_HEADER_SIZE;
 
     arena_reset(arena, SIZE_MAX);
@@ -93,8 +92,6 @@ static bool record_is_whole(struct engine *engine, const struct record *record, 
                                  record->size), /* the file is synced before metadata is written */
         .size = record->size,
         .mark = MARK_NONE};
-    sha256d_once(digest, record->data.data, record->data.size);
-    memcpy(out->checksum, digest, sizeof out->checksum);
     return true;
 }
 

@@ -32,7 +32,7 @@ struct metadata_record {
     uint64_t pos; /* of the block's first byte in blocks.bin */
     uint64_t synced_end;
     uint32_t size;
-    uint8_t checksum[4]; /* of a message that carries the block: sha256d's first bytes */
+    uint8_t checksum[4]; /* of the v1 message that brought the block: sha256d's first bytes; or 0 */
     uint16_t mark;       /* enum block_mark */
     uint16_t reason;     /* of MARK_INVALID: the pipeline's business */
     uint32_t order;      /* metadata.c's: the last for a position counts */

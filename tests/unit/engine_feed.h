@@ -39,8 +39,7 @@ static void fed_done(void *context, const struct block_result *result)
 }
 
 /* Submits without waiting for the verdict. */
-static inline void feed_begin(struct rig *rig, struct bytes block, bool is_requested,
-                              struct header_node *expected, struct fed *fed)
+static inline struct block_job *feed_reserve(struct rig *rig, struct bytes block, struct fed *fed)
 {
     struct block_job *job =
         pipeline_reserve(engine_pipeline(rig->engine), block.size, RESERVE_WAIT);
@@ -48,10 +47,18 @@ static inline void feed_begin(struct rig *rig, struct bytes block, bool is_reque
     ck_assert_ptr_nonnull(job);
     *fed = (struct fed){.rig = rig};
     memcpy(job->buffer, block.data, block.size);
-    job->is_requested = is_requested;
-    job->expected = expected;
     job->done = fed_done;
     job->context = fed;
+    return job;
+}
+
+static inline void feed_begin(struct rig *rig, struct bytes block, bool is_requested,
+                              struct header_node *expected, struct fed *fed)
+{
+    struct block_job *job = feed_reserve(rig, block, fed);
+
+    job->is_requested = is_requested;
+    job->expected = expected;
     pipeline_submit(job);
 }
 

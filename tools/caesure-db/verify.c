@@ -65,7 +65,7 @@ static const char *check_record(const struct view *view, const struct metadata_r
 
     if (!wrong)
         wrong = check_block(view->params, record, data, arena);
-    if (wrong || record->synced_end == 0)
+    if (wrong || le32_read(record->checksum) == 0) /* not known */
         return wrong;
     sha256d_once(digest, data.data, data.size);
     return memcmp(digest, record->checksum, sizeof record->checksum) == 0
