@@ -13,6 +13,10 @@
 #include "slices.h"
 #include "store/blocks.h"
 
+/* Memory that a round has used is kept for the next, as in a long sync: the first touch of a page is
+ * no part of what a block costs. The first round is discarded. */
+const char *malloc_conf = "dirty_decay_ms:-1,muzzy_decay_ms:-1";
+
 #define SLICES       20
 #define ROUNDS_PLAIN 3 /* the slices without scripts are short */
 #define WORKERS_MAX  64
@@ -357,7 +361,15 @@ static void close_engine(struct bench *bench)
     rig_clear(&bench->rig);
 }
 
-/* The one import that catches the checks. */
+/* The import that is discarded. */
+static void touch_first(struct bench *bench)
+{
+    open_engine(bench, false);
+    import_pieces(bench, bench->slices[0].first, bench->piece_count);
+    close_engine(bench);
+}
+
+/* The one import that catches the checks; it too is counted nowhere. */
 static void catch_checks(struct bench *bench)
 {
     open_engine(bench, true);
@@ -514,8 +526,10 @@ int main(int argc, char **argv)
     print_chain(&bench);
     if (is_plain)
         measure(&bench, true, rounds);
-    if (is_assumed)
+    if (is_assumed) {
+        touch_first(&bench);
         measure(&bench, false, (size_t)rounds * ROUNDS_PLAIN);
+    }
     arena_clear(&bench.arena);
     free(bench.pieces);
     free(bench.checks);
