@@ -209,7 +209,7 @@ static void bench_changes(struct bench *bench)
         for (uint32_t i = 0; i < N; i++) {
             if (i + 8 < N)
                 index_prefetch(index, hashes[i + 8].shard, hashes[i + 8].tag);
-            words[i] = index_delete(index, hashes[i].shard, hashes[i].tag);
+            words[i] = index_delete(index, hashes[i].shard, hashes[i].tag, 0);
         }
         delete[s] = cpu_ns() - start;
         start = cpu_ns();

@@ -160,7 +160,7 @@ static bool is_over(const struct index_shard *shard, uint64_t percent)
     return shard->count * 100 > shard->size * percent;
 }
 
-void index_insert(struct index *index, uint32_t shard, uint64_t tag, uint64_t word)
+uint64_t index_insert(struct index *index, uint32_t shard, uint64_t tag, uint64_t word)
 {
     struct index_shard *s = &index->shards[shard];
 
@@ -169,7 +169,9 @@ void index_insert(struct index *index, uint32_t shard, uint64_t tag, uint64_t wo
 
     struct index_entry *entries = s->entries;
     uint64_t at = seek(s, tag), gap = at;
-    assert(word != 0 && !holds(s, at, tag));
+    assert(word != 0);
+    if (holds(s, at, tag))
+        return entries[at].word;
     while (entries[gap].word != 0)
         gap++;
     if (gap == s->capacity - 1)
@@ -177,6 +179,7 @@ void index_insert(struct index *index, uint32_t shard, uint64_t tag, uint64_t wo
     memmove(entries + at + 1, entries + at, (gap - at) * sizeof *entries);
     entries[at] = (struct index_entry){tag, word};
     s->count++;
+    return 0;
 }
 
 void index_replace(struct index *index, uint32_t shard, uint64_t tag, uint64_t word)
@@ -188,16 +191,16 @@ void index_replace(struct index *index, uint32_t shard, uint64_t tag, uint64_t w
     s->entries[i].word = word;
 }
 
-uint64_t index_delete(struct index *index, uint32_t shard, uint64_t tag)
+uint64_t index_delete(struct index *index, uint32_t shard, uint64_t tag, uint64_t word)
 {
     struct index_shard *s = &index->shards[shard];
     struct index_entry *entries = s->entries;
     uint64_t at = seek(s, tag);
 
-    if (!holds(s, at, tag))
+    if (!holds(s, at, tag) || (word != 0 && entries[at].word != word))
         return 0;
+    word = entries[at].word;
 
-    uint64_t word = entries[at].word;
     uint64_t end = at + 1; /* of those that are not at home, and so move up */
     while (entries[end].word != 0 && index_home(s, entries[end].tag) < end)
         end++;

@@ -53,12 +53,12 @@ static inline void index_prefetch(const struct index *index, uint32_t shard, uin
 
 /* The word, or 0. */
 uint64_t index_find(const struct index *index, uint32_t shard, uint64_t tag);
-/* tag is not there yet. */
-void index_insert(struct index *index, uint32_t shard, uint64_t tag, uint64_t word);
+/* 0, or the word that tag has already: then nothing is changed. */
+uint64_t index_insert(struct index *index, uint32_t shard, uint64_t tag, uint64_t word);
 /* tag is there. */
 void index_replace(struct index *index, uint32_t shard, uint64_t tag, uint64_t word);
-/* The word that was there, or 0. */
-uint64_t index_delete(struct index *index, uint32_t shard, uint64_t tag);
+/* Takes tag out if it has word, or whatever it has if word is 0: what it had, or 0. */
+uint64_t index_delete(struct index *index, uint32_t shard, uint64_t tag, uint64_t word);
 
 /* Grows the fullest of count shards from first on, one in sixteen of them at most, if they are due;
  * called between blocks. */

@@ -109,12 +109,10 @@ int root_find_exact(struct root *root, const struct outpoint *outpoint,
 int root_insert(struct root *root, const struct outpoint *outpoint, const struct coin_hash *hash,
                 uint64_t word, bool replace)
 {
-    bool is_exact;
-    uint64_t old = root_find(root, outpoint, hash, &is_exact);
+    struct side_coin *coin = side_find(root, outpoint, hash);
+    uint64_t old = coin ? coin->word : index_insert(&root->index, hash->shard, hash->tag, word);
 
-    if (old == 0) {
-        index_insert(&root->index, hash->shard, hash->tag, word);
-    } else {
+    if (old != 0) {
         int rc = root_find_exact(root, outpoint, hash, &old);
         if (rc != 0)
             return rc;
@@ -122,8 +120,8 @@ int root_insert(struct root *root, const struct outpoint *outpoint, const struct
             return -EEXIST;
         if (old == 0)
             root_add_side(root, outpoint, hash, word);
-        else if (is_exact)
-            side_find(root, outpoint, hash)->word = word;
+        else if (coin)
+            coin->word = word;
         else
             index_replace(&root->index, hash->shard, hash->tag, word);
     }
@@ -135,14 +133,16 @@ uint64_t root_delete(struct root *root, const struct outpoint *outpoint,
                      const struct coin_hash *hash, uint64_t word)
 {
     struct side_coin *coin = side_find(root, outpoint, hash);
-    uint64_t found = coin ? coin->word : index_find(&root->index, hash->shard, hash->tag);
+    uint64_t found;
 
-    if (found == 0 || (word != 0 && word != found))
-        return 0;
-    if (coin)
-        side_remove(root, hash, coin);
+    if (!coin)
+        found = index_delete(&root->index, hash->shard, hash->tag, word);
+    else if (word != 0 && word != coin->word)
+        found = 0;
     else
-        index_delete(&root->index, hash->shard, hash->tag);
+        found = coin->word;
+    if (coin && found)
+        side_remove(root, hash, coin);
     sum_change(root, hash, found, 0);
     return found;
 }

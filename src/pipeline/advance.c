@@ -29,7 +29,7 @@ void push_children(struct engine *engine, const struct header_node *node)
 /* Starts reading a block back. False: no credit now. */
 static bool read_back(struct engine *engine, struct header_node *node)
 {
-    enum reserve how = engine->read_count == 0 ? RESERVE_URGENT : RESERVE_TRY;
+    enum reserve how = engine->read_count == 0 ? RESERVE_URGENT : RESERVE_NEAR;
 
     if (engine->read_count >= READ_AHEAD)
         return false;

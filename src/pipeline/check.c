@@ -1,9 +1,11 @@
-/* check.c - the check stage: copies what the block spends to the block's arena, then every rule of
- * transactions and block but the scripts, in the reference node's order. One worker a block. What
- * is not in memory is read by the disk thread in between, so that nothing here waits. */
+/* check.c - the check stage: copies what the block spends to the block's arena, and looks at every
+ * rule of transactions and block but the scripts; which one fails first does not matter, as the
+ * plain path judges then. One worker a block. What is not in memory is read by the disk thread in
+ * between, so that nothing here waits. */
 #include "pipeline/pipeline.h"
 
-#define AHEAD 16 /* inputs whose TxOuts are on their way to the processor */
+#define TXOUT_USUAL 42 /* bytes, at most */
+#define AHEAD       16 /* inputs whose TxOuts are on their way to the processor */
 
 /* The coin must be the one the ledger meant: an equal tag is not enough. */
 static bool coin_matches(const struct pipeline *pipeline, const struct coin_ref *ref,
@@ -49,8 +51,10 @@ static struct place find_place(const struct pipeline *pipeline, const struct blo
     __builtin_prefetch(place.entry->node);
     place.resident = atomic_load_explicit(&pipeline->work[place.entry->node_index].resident,
                                           memory_order_acquire);
-    if (place.resident)
+    if (place.resident) {
         __builtin_prefetch(place.resident + (ref->pos - place.entry->pos));
+        __builtin_prefetch(place.resident + (ref->pos - place.entry->pos) + TXOUT_USUAL);
+    }
     return place;
 }
 
@@ -95,9 +99,54 @@ static int gather_one(struct pipeline *pipeline, struct block_job *job, uint32_t
     return copy_script(&job->arena, &job->prevouts[i], &txout) ? 1 : -1;
 }
 
-/* The list of TxOuts to read. False: some coin is not what it should be (judged on the plain path).
- */
-static bool gather(struct pipeline *pipeline, struct block_job *job)
+/* Every rule of one transaction but its scripts; i is its first input among the block's. */
+static enum verdict check_tx(const struct params *params, struct block_job *job, uint32_t t,
+                             uint32_t i)
+{
+    const struct tx *tx = &job->block.txs[t];
+    const struct header_node *node = job->node;
+    int64_t fee_sat;
+    enum verdict verdict =
+        tx_check_inputs(tx, job->prevouts + i, job->origins + i, node->height, &fee_sat);
+
+    if (verdict != VALID)
+        return verdict;
+    job->fees_sat += fee_sat;
+    if (!money_in_range(job->fees_sat))
+        return BAD_TXNS_ACCUMULATED_FEE_OUTOFRANGE;
+    if (block_has_csv(params, node->height) &&
+        !tx_sequence_locks_pass(tx, job->origins + i, node->height, node->prev->median_time_past))
+        return BAD_TXNS_NONFINAL;
+    job->sigop_cost += tx_prevouts_sigop_cost(tx, job->prevouts + i, job->script_flags);
+    return job->sigop_cost > BLOCK_SIGOP_COST_MAX ? BAD_BLK_SIGOPS_COST : VALID;
+}
+
+/* The TxOut of input i has to be read. False: no memory. */
+static bool add_read(struct block_job *job, uint32_t i, uint32_t input_count)
+{
+    if (!job->request.reads)
+        job->request.reads = arena_array(&job->arena, input_count - i, sizeof *job->request.reads);
+    if (!job->request.reads)
+        return false;
+    job->request.reads[job->request.count++] =
+        (struct prevout_read){.pos = job->refs[i].pos, .tag = i};
+    return true;
+}
+
+/* Transaction t is checked when its TxOuts were read. False: no memory. */
+static bool add_pending(struct block_job *job, uint32_t t, uint32_t i)
+{
+    if (!job->pending)
+        job->pending = arena_array(&job->arena, job->block.tx_count - t, sizeof *job->pending);
+    if (!job->pending)
+        return false;
+    job->pending[job->pending_count++] = (struct pending_tx){t, i};
+    return true;
+}
+
+/* Transaction by transaction what it spends, and its check while that is near to the processor; the
+ * list of TxOuts to read. Some coin may not be what it should be: the plain path judges. */
+static enum verdict gather(struct pipeline *pipeline, struct block_job *job)
 {
     const struct block *block = &job->block;
     uint32_t input_count = block->input_count - block->txs[0].input_count;
@@ -108,12 +157,15 @@ static bool gather(struct pipeline *pipeline, struct block_job *job)
     job->origins = arena_array(&job->arena, input_count, sizeof *job->origins);
     job->request = (struct prevout_request){.arena = &job->arena};
     if (!job->prevouts || !job->origins)
-        return false;
+        return BAD_TXNS_INPUTS_MISSINGORSPENT;
     memset(job->origins, 0, input_count * sizeof *job->origins);
     for (uint32_t k = 0; k < AHEAD && k < input_count; k++)
         places[k] = find_place(pipeline, job, k);
     for (uint32_t t = 1; t < block->tx_count; t++) {
         const struct tx *tx = &block->txs[t];
+        size_t read_count = job->request.count;
+        uint32_t first = i;
+        enum verdict verdict = VALID;
 
         for (uint32_t k = 0; k < tx->input_count; k++, i++) {
             struct place place = places[i % AHEAD];
@@ -121,22 +173,17 @@ static bool gather(struct pipeline *pipeline, struct block_job *job)
             if (i + AHEAD < input_count)
                 places[i % AHEAD] = find_place(pipeline, job, i + AHEAD);
             int result = gather_one(pipeline, job, i, place, tx, &tx->inputs[k]);
-
-            if (result < 0)
-                return false;
-            if (result > 0)
-                continue;
-            if (!job->request.reads) {
-                job->request.reads =
-                    arena_array(&job->arena, input_count - i, sizeof *job->request.reads);
-                if (!job->request.reads)
-                    return false;
-            }
-            job->request.reads[job->request.count++] =
-                (struct prevout_read){.pos = job->refs[i].pos, .tag = i};
+            if (result < 0 || (result == 0 && !add_read(job, i, input_count)))
+                return BAD_TXNS_INPUTS_MISSINGORSPENT;
         }
+        if (job->request.count == read_count)
+            verdict = check_tx(pipeline->params, job, t, first);
+        else if (!add_pending(job, t, first))
+            verdict = BAD_TXNS_INPUTS_MISSINGORSPENT;
+        if (verdict != VALID)
+            return verdict;
     }
-    return true;
+    return VALID;
 }
 
 /* Takes over what the disk thread read into the arena. The flat input index is the read's tag. */
@@ -162,36 +209,14 @@ static bool take_cold(struct pipeline *pipeline, struct block_job *job)
     return true;
 }
 
-static enum verdict check_txs(const struct params *params, struct block_job *job)
+static enum verdict check_pending(struct pipeline *pipeline, struct block_job *job)
 {
-    const struct block *block = &job->block;
-    int32_t height = job->node->height;
-    bool has_csv = block_has_csv(params, height);
-    uint64_t sigop_cost = (uint64_t)job->facts.legacy_sigops * WITNESS_SCALE;
-    uint32_t i = 0;
+    enum verdict verdict = VALID;
 
-    job->fees_sat = 0;
-    if (sigop_cost > BLOCK_SIGOP_COST_MAX)
-        return BAD_BLK_SIGOPS_COST;
-    for (uint32_t t = 1; t < block->tx_count; i += block->txs[t].input_count, t++) {
-        const struct tx *tx = &block->txs[t];
-        int64_t fee_sat;
-        enum verdict verdict =
-            tx_check_inputs(tx, job->prevouts + i, job->origins + i, height, &fee_sat);
-
-        if (verdict != VALID)
-            return verdict;
-        job->fees_sat += fee_sat;
-        if (!money_in_range(job->fees_sat))
-            return BAD_TXNS_ACCUMULATED_FEE_OUTOFRANGE;
-        if (has_csv && !tx_sequence_locks_pass(tx, job->origins + i, height,
-                                               job->node->prev->median_time_past))
-            return BAD_TXNS_NONFINAL;
-        sigop_cost += tx_prevouts_sigop_cost(tx, job->prevouts + i, job->script_flags);
-        if (sigop_cost > BLOCK_SIGOP_COST_MAX)
-            return BAD_BLK_SIGOPS_COST;
-    }
-    return block_check_reward(params, &job->facts, height, job->fees_sat);
+    for (uint32_t p = 0; verdict == VALID && p < job->pending_count; p++)
+        verdict =
+            check_tx(pipeline->params, job, job->pending[p].tx_index, job->pending[p].input_index);
+    return verdict;
 }
 
 /* A transaction whose inputs end up in several batches gets its shared hashes here, once. */
@@ -267,28 +292,35 @@ static void start_verify(struct pipeline *pipeline, struct block_job *job)
     waiter_wake(&pipeline->worker_waiter, tokens);
 }
 
+/* VALID also while the disk thread has to read first. */
+static enum verdict check(struct pipeline *pipeline, struct block_job *job)
+{
+    if (job->is_cold_done)
+        return take_cold(pipeline, job) ? check_pending(pipeline, job)
+                                        : BAD_TXNS_INPUTS_MISSINGORSPENT;
+    job->fees_sat = 0;
+    job->sigop_cost = (uint64_t)job->facts.legacy_sigops * WITNESS_SCALE;
+    return job->sigop_cost > BLOCK_SIGOP_COST_MAX ? BAD_BLK_SIGOPS_COST : gather(pipeline, job);
+}
+
 void check_stage(struct pipeline *pipeline, struct block_job *job)
 {
-    bool is_good;
-
     if (atomic_load_explicit(&job->is_dropped, memory_order_relaxed)) {
         finish(pipeline, job);
         return;
     }
-    if (!job->is_cold_done) {
-        is_good = gather(pipeline, job);
-        if (is_good && job->request.count) {
-            atomic_fetch_add_explicit(&pipeline->stats.cold_prevouts, job->request.count,
-                                      memory_order_relaxed);
-            job->is_cold_done = true;
-            job->read_task = (struct disk_task){.kind = TASK_PREVOUTS, .job = job};
-            pipeline_task(pipeline, &job->read_task);
-            return;
-        }
-    } else {
-        is_good = take_cold(pipeline, job);
+    job->verdict = check(pipeline, job);
+    if (job->verdict == VALID && !job->is_cold_done && job->request.count) {
+        atomic_fetch_add_explicit(&pipeline->stats.cold_prevouts, job->request.count,
+                                  memory_order_relaxed);
+        job->is_cold_done = true;
+        job->read_task = (struct disk_task){.kind = TASK_PREVOUTS, .job = job};
+        pipeline_task(pipeline, &job->read_task);
+        return;
     }
-    job->verdict = is_good ? check_txs(pipeline->params, job) : BAD_TXNS_INPUTS_MISSINGORSPENT;
+    if (job->verdict == VALID)
+        job->verdict =
+            block_check_reward(pipeline->params, &job->facts, job->node->height, job->fees_sat);
     if (job->verdict == VALID && !job->skips_scripts && !cut_batches(job))
         job->verdict = BAD_TXNS_INPUTS_MISSINGORSPENT; /* no memory left: the plain path judges */
     if (job->verdict == VALID && job->batch_count)

@@ -77,6 +77,11 @@ struct batch {
     uint32_t count;
 };
 
+/* A transaction whose check waits for the disk, and the first of its inputs among the block's. */
+struct pending_tx {
+    uint32_t tx_index, input_index;
+};
+
 struct block_job {
     struct pipeline *pipeline;
     enum job_state state; /* ledger thread, but for the intake's */
@@ -126,7 +131,10 @@ struct block_job {
     struct batch *batches;
     uint32_t batch_count;
     struct sighash_parts **tx_parts; /* of transactions that span batches; else NULL */
+    struct pending_tx *pending;
+    uint32_t pending_count;
     int64_t fees_sat;
+    uint64_t sigop_cost;
 
     /* verify */
     _Atomic uint32_t cursor;        /* next batch */

@@ -9,7 +9,8 @@
 #define ARENA_LIMIT                                                                                \
     ((size_t)2 << 30) /* 100,000 prevouts of 10,000 bytes: dear, but a valid block may have them   \
                        */
-#define ARENA_KEEP ((size_t)8 << 20) /* of each spare one */
+#define ARENA_KEEP  ((size_t)8 << 20)  /* of each spare one */
+#define NEAR_CREDIT ((size_t)16 << 20) /* a worker; what a block of maximum size takes */
 
 static size_t power_of_two(size_t least)
 {
@@ -215,25 +216,33 @@ static size_t credit_of(size_t size)
     return size * 4 + ((size_t)64 << 10);
 }
 
-/* Takes the credit if the limit allows, or if nothing else is in flight. */
-static bool take_credit(struct pipeline *pipeline, size_t credit, bool is_urgent)
+static size_t limit_of(const struct pipeline *pipeline, enum reserve how)
 {
-    size_t used = atomic_load(&pipeline->credit_used);
+    size_t near = ((size_t)pipeline->worker_count + 1) * NEAR_CREDIT;
+    bool is_near = how == RESERVE_NEAR || how == RESERVE_WAIT;
+
+    return is_near && near < pipeline->credit_limit ? near : pipeline->credit_limit;
+}
+
+/* Takes the credit if the limit allows, or if nothing else is in flight. */
+static bool take_credit(struct pipeline *pipeline, size_t credit, enum reserve how)
+{
+    size_t used = atomic_load(&pipeline->credit_used), limit = limit_of(pipeline, how);
 
     do {
-        if (!is_urgent && used != 0 && used + credit > pipeline->credit_limit)
+        if (how != RESERVE_URGENT && used != 0 && used + credit > limit)
             return false;
     } while (!atomic_compare_exchange_weak(&pipeline->credit_used, &used, used + credit));
     return true;
 }
 
-static struct block_job *try_reserve(struct pipeline *pipeline, size_t size, bool is_urgent)
+static struct block_job *try_reserve(struct pipeline *pipeline, size_t size, enum reserve how)
 {
     size_t credit = credit_of(size);
 
-    if (!is_urgent && mpmc_count(&pipeline->free_jobs) <= JOB_URGENT)
+    if (how != RESERVE_URGENT && mpmc_count(&pipeline->free_jobs) <= JOB_URGENT)
         return NULL;
-    if (!take_credit(pipeline, credit, is_urgent))
+    if (!take_credit(pipeline, credit, how))
         return NULL;
     struct block_job *job = mpmc_pop(&pipeline->free_jobs);
     if (!job) {
@@ -251,11 +260,11 @@ struct block_job *pipeline_reserve(struct pipeline *pipeline, size_t size, enum 
 {
     assert(size <= BLOCK_SIZE_MAX);
     for (;;) {
-        struct block_job *job = try_reserve(pipeline, size, how == RESERVE_URGENT);
+        struct block_job *job = try_reserve(pipeline, size, how);
         if (job || how != RESERVE_WAIT)
             return job;
         uint32_t prepared = waiter_prepare(&pipeline->credit_waiter);
-        job = try_reserve(pipeline, size, false);
+        job = try_reserve(pipeline, size, how);
         if (job || atomic_load(&pipeline->is_stopping)) {
             waiter_cancel(&pipeline->credit_waiter);
             return job;

@@ -121,9 +121,12 @@ void pipeline_stop(struct pipeline *pipeline);
 void pipeline_give_back(struct pipeline *pipeline);
 void pipeline_clear(struct pipeline *pipeline);
 
+/* Blocks from a file come as fast as they are taken: beyond a few for each worker they would only
+ * push each other out of the processor's caches. So there is less credit for them. */
 enum reserve {
     RESERVE_TRY,    /* NULL when there is no credit or no free job */
-    RESERVE_WAIT,   /* until there is; NULL when the pipeline stops */
+    RESERVE_NEAR,   /* the same, for blocks from a file */
+    RESERVE_WAIT,   /* for them too: until there is; NULL when the pipeline stops */
     RESERVE_URGENT, /* over the limit: for the one lowest missing block, which all others may wait
                        for */
 };

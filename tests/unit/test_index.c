@@ -84,13 +84,15 @@ static void step(struct index *index, struct model *model, uint64_t i, bool inse
     uint64_t word = prng_next(prng) | 1;
 
     if (!insert) {
-        ck_assert_uint_eq(index_delete(index, 0, model->tags[i]), model->words[i]);
+        ck_assert_uint_eq(index_delete(index, 0, model->tags[i], word ^ 2), 0);
+        ck_assert_uint_eq(index_find(index, 0, model->tags[i]), model->words[i]);
+        ck_assert_uint_eq(index_delete(index, 0, model->tags[i], 0), model->words[i]);
         model->count -= model->words[i] != 0;
         model->words[i] = 0;
         return;
     }
+    ck_assert_uint_eq(index_insert(index, 0, model->tags[i], word), model->words[i]);
     if (model->words[i] == 0) {
-        index_insert(index, 0, model->tags[i], word);
         model->count++;
     } else {
         index_replace(index, 0, model->tags[i], word);
@@ -156,7 +158,8 @@ START_TEST(tags_all_at_the_last_home_overflow_into_the_tail)
         ck_assert_uint_eq(index_find(&index, 0, UINT64_MAX - i), i + 1);
     ck_assert_uint_eq(index_find(&index, 0, UINT64_MAX - 3000), 0);
     for (uint64_t i = 0; i < 3000; i++)
-        ck_assert_uint_eq(index_delete(&index, 0, UINT64_MAX - (i * 7 % 3000)), i * 7 % 3000 + 1);
+        ck_assert_uint_eq(index_delete(&index, 0, UINT64_MAX - (i * 7 % 3000), 0),
+                          i * 7 % 3000 + 1);
     check_order(&index.shards[0]);
     index_clear(&index);
 }
