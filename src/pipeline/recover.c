@@ -121,16 +121,28 @@ static struct header_node *node_of(void *context, int32_t height, const struct b
                : NULL;
 }
 
+static bool goes_on(void *context)
+{
+    struct engine *engine = ((const struct on_chain *)context)->engine;
+
+    atomic_fetch_add_explicit(&engine->turns, 1, memory_order_relaxed); /* it is alive */
+    return !is_start_cancelled(engine);
+}
+
 static int load(struct engine *engine, const struct header_node *limit, uint64_t below,
                 struct checkpoint_loaded *loaded)
 {
     struct on_chain chain = {engine, limit};
+    const struct checkpoint_choice choice = {.network = engine->magic,
+                                             .below = below,
+                                             .node_of = node_of,
+                                             .goes_on = goes_on,
+                                             .ctx = &chain};
 
     if (engine->ledger)
         ledger_free(engine->ledger);
     engine->ledger = new_ledger(engine, header_tree_at(engine->tree, 0));
-    int error = checkpoint_load(engine->sync_disk, engine->ledger, engine->magic, node_of, &chain,
-                                below, loaded);
+    int error = checkpoint_load(engine->sync_disk, engine->ledger, &choice, loaded);
     if (loaded->refused_count)
         engine_log(engine, ENGINE_LOG_WARNING, "%u checkpoint%s refused: %s", loaded->refused_count,
                    loaded->refused_count > 1 ? "s" : "", loaded->refused);
