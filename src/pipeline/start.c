@@ -263,6 +263,7 @@ static void free_engine(struct engine *engine)
             disk_close(disks[i]);
     if (engine->lock >= 0)
         lock_release(engine->lock);
+    pthread_mutex_destroy(&engine->sync_mutex);
     pthread_mutex_destroy(&engine->tree_mutex);
     pthread_mutex_destroy(&engine->snapshot_mutex);
     pthread_mutex_destroy(&engine->audit_feed.mutex);
@@ -290,6 +291,7 @@ enum engine_error engine_open(struct engine **out, const struct engine_config *c
     }
     if (!engine->config.tag_bits)
         engine->config.tag_bits = 64;
+    pthread_mutex_init(&engine->sync_mutex, NULL);
     pthread_mutex_init(&engine->tree_mutex, NULL);
     pthread_mutex_init(&engine->snapshot_mutex, NULL);
     pthread_mutex_init(&engine->audit_feed.mutex, NULL);
