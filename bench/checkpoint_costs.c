@@ -56,9 +56,11 @@ static int load(struct disk *disk, const struct ledger *ledger, double *least_s)
     struct header_node *root = ledger->root_world->node;
     struct header_node genesis = {0};
     struct ledger *again = ledger_new(&config, &genesis);
+    const struct checkpoint_choice choice = {
+        .network = 1, .below = UINT64_MAX, .node_of = the_node, .ctx = root};
     struct checkpoint_loaded loaded;
     uint64_t start = clock_monotonic_us();
-    int rc = checkpoint_load(disk, again, 1, the_node, root, UINT64_MAX, &loaded);
+    int rc = checkpoint_load(disk, again, &choice, &loaded);
 
     keep_least(least_s, seconds_since(start));
     assert(rc != 0 || ledger_stats(again).root_coins == ledger_stats(ledger).root_coins);

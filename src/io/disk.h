@@ -2,8 +2,9 @@
  * which work where io_uring is forbidden), and the simulated disk of simdisk.h.
  *
  * Thread: a struct disk belongs to the thread that makes its first disk_run; until then to the one
- * that opened it. It is closed there, or when that thread has ended. Several may be open over one
- * directory; a file is used only with the disk that opened it. disk_wake is for any thread.
+ * that opened it. It is closed there, or when that thread has ended. The plain and the simulated
+ * one may also go from thread to thread under a lock. Several may be open over one directory; a
+ * file is used only with the disk that opened it. disk_wake is for any thread.
  *
  * An operation lives in the struct of who waits for it and must stay, with all it points to, until
  * its done is called; done is called inside disk_run only and may submit more. Operations of equal

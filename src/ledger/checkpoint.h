@@ -17,7 +17,8 @@
  * the older one counts, else the coin set is made again from blocks.bin.
  *
  * Shards may be copied at different heights: recovery replays with ledger_replay from the lowest
- * on. Thread: checkpoint_copy_shard and loading are the ledger's; writing is for any one thread. */
+ * on. Thread: checkpoint_copy_shard and loading are the ledger's, which loads part by part (its
+ * run_parts); writing is for any one thread. */
 #ifndef LEDGER_CHECKPOINT_H
 #define LEDGER_CHECKPOINT_H
 #include "io/disk.h"
@@ -71,13 +72,23 @@ struct checkpoint_loaded {
     char refused[96];       /* why, the newest */
 };
 
-/* Fills a ledger that was just made from the newest checkpoint that counts, of those numbered below
- * `below`. node_of gives the node of a block that is known, stored and verified, or NULL. Then
- * ledger_root's node is the lowest block of any shard, and from there to ledger_top the caller
- * replays. 0; -ENOENT: there is none, the ledger is as it was; or another -errno when the directory
- * cannot be read. */
-MUST_CHECK int checkpoint_load(struct disk *disk, struct ledger *ledger, uint32_t network,
-                               struct header_node *(*node_of)(void *ctx, int32_t height,
-                                                              const struct block_hash *hash),
-                               void *ctx, uint64_t below, struct checkpoint_loaded *loaded);
+struct checkpoint_choice {
+    uint32_t network;
+    uint64_t below; /* only those with a lower number */
+    /* The node of a block that is known, stored and verified, or NULL. */
+    struct header_node *(*node_of)(void *ctx, int32_t height, const struct block_hash *hash);
+    /* Asked before each image, by any of the threads that load: false gives up. NULL: always true.
+     */
+    bool (*goes_on)(void *ctx);
+    void *ctx;
+};
+
+/* Fills a ledger that was just made from the newest checkpoint that counts. Then ledger_root's node
+ * is the lowest block of any shard, and from there to ledger_top the caller replays. Each thread of
+ * the ledger's run_parts has one image in memory; they read one after the other, so disk is a plain
+ * or simulated one. 0; -ENOENT: there is none, -ECANCELED: goes_on said so, in both cases the
+ * ledger is as it was; or another -errno when the directory cannot be read. */
+MUST_CHECK int checkpoint_load(struct disk *disk, struct ledger *ledger,
+                               const struct checkpoint_choice *choice,
+                               struct checkpoint_loaded *loaded);
 #endif

@@ -2,14 +2,24 @@
 #include "ledger/checkpoint_names.h"
 #include "ledger/manifest.h"
 #include "ledger/state.h"
+#include <pthread.h>
+
+static const char given_up[] = "loading was given up";
 
 struct loading {
     struct disk *disk;
     struct ledger *ledger;
+    const struct checkpoint_choice *choice;
     struct manifest manifest;
     struct disk_file *file;
     uint64_t file_size;
-    uint8_t *image;
+    pthread_mutex_t reading; /* one thread at a time uses the disk */
+    const char *wrong[LEDGER_PARTS];
+};
+
+/* Of one thread, used again for each of its images. */
+struct buffer {
+    uint8_t *data;
     size_t capacity;
 };
 
@@ -36,7 +46,7 @@ static int read_manifest(struct loading *l, uint64_t sequence)
 }
 
 /* NULL, or what is wrong. */
-static const char *check_manifest(const struct loading *l, uint32_t network, uint64_t sequence)
+static const char *check_manifest(const struct loading *l, uint64_t sequence)
 {
     const struct ledger_key *key = &l->ledger->config.key;
     const struct manifest *m = &l->manifest;
@@ -44,7 +54,7 @@ static const char *check_manifest(const struct loading *l, uint32_t network, uin
     uint64_t total = 0;
 
     checkpoint_key_hash(key_hash, key->bytes);
-    if (m->network != network)
+    if (m->network != l->choice->network)
         return "it is of another network";
     if (m->sequence != sequence)
         return "it has another number inside";
@@ -65,16 +75,15 @@ static const char *check_manifest(const struct loading *l, uint32_t network, uin
 }
 
 /* All stamps are known and on one chain. */
-static const char *set_stamps(struct loading *l,
-                              struct header_node *(*node_of)(void *ctx, int32_t height,
-                                                             const struct block_hash *hash),
-                              void *ctx)
+static const char *set_stamps(struct loading *l)
 {
+    const struct checkpoint_choice *choice = l->choice;
     struct header_node **stamps = l->ledger->root.stamps;
     struct header_node *lowest = NULL;
 
     for (uint32_t s = 0; s < l->manifest.shard_count; s++) {
-        stamps[s] = node_of(ctx, l->manifest.shards[s].height, &l->manifest.shards[s].hash);
+        stamps[s] =
+            choice->node_of(choice->ctx, l->manifest.shards[s].height, &l->manifest.shards[s].hash);
         if (!stamps[s] || stamps[s]->height != l->manifest.shards[s].height)
             return "its block is not among those stored and verified";
         if (!lowest || stamps[s]->height < lowest->height)
@@ -128,26 +137,57 @@ static const char *fill_shard(struct root *root, uint32_t s, const struct manife
     return sum == shard->sum ? NULL : "the sum of an image is wrong";
 }
 
-static const char *load_shard(struct loading *l, uint32_t s)
+static int read_image(struct loading *l, void *data, size_t size, uint64_t offset)
+{
+    pthread_mutex_lock(&l->reading);
+    int rc = disk_read_sync(l->disk, l->file, data, size, offset);
+    pthread_mutex_unlock(&l->reading);
+    return rc;
+}
+
+static const char *load_shard(struct loading *l, uint32_t s, struct buffer *image)
 {
     const struct manifest_shard *shard = &l->manifest.shards[s];
     uint64_t size = manifest_image_size(shard);
 
-    if (size > l->capacity) {
-        l->capacity = size + size / 8;
-        l->image = xrealloc(l->image, l->capacity);
+    if (l->choice->goes_on && !l->choice->goes_on(l->choice->ctx))
+        return given_up;
+    if (size > image->capacity) {
+        image->capacity = size + size / 8;
+        image->data = xrealloc(image->data, image->capacity);
     }
-    if (size > 0 && disk_read_sync(l->disk, l->file, l->image, size, shard->offset) != 0)
+    if (size > 0 && read_image(l, image->data, size, shard->offset) != 0)
         return "an image cannot be read";
-    if (crc32c(0, l->image, size) != shard->crc)
+    if (crc32c(0, image->data, size) != shard->crc)
         return "the checksum of an image is wrong";
-    return fill_shard(&l->ledger->root, s, shard, l->image);
+    return fill_shard(&l->ledger->root, s, shard, image->data);
 }
 
-static const char *load_one(struct loading *l, uint64_t sequence, uint32_t network,
-                            struct header_node *(*node_of)(void *ctx, int32_t height,
-                                                           const struct block_hash *hash),
-                            void *ctx)
+static void load_part(void *arg, uint32_t part)
+{
+    struct loading *l = arg;
+    uint32_t shards = l->manifest.shard_count / l->ledger->config.key.part_count;
+    struct buffer image = {0};
+
+    for (uint32_t s = part * shards; !l->wrong[part] && s < (part + 1) * shards; s++)
+        l->wrong[part] = load_shard(l, s, &image);
+    free(image.data);
+}
+
+/* What is wrong with the first image that is. */
+static const char *load_images(struct loading *l)
+{
+    const char *wrong = NULL;
+
+    pthread_mutex_init(&l->reading, NULL);
+    ledger_run_parts(l->ledger, load_part, l, l->file_size / sizeof(struct index_entry));
+    pthread_mutex_destroy(&l->reading);
+    for (uint32_t part = 0; !wrong && part < LEDGER_PARTS; part++)
+        wrong = l->wrong[part];
+    return wrong;
+}
+
+static const char *load_one(struct loading *l, uint64_t sequence)
 {
     if (read_manifest(l, sequence) != 0)
         return "its manifest is damaged";
@@ -156,12 +196,10 @@ static const char *load_one(struct loading *l, uint64_t sequence, uint32_t netwo
     if (disk_file_size(l->file, &l->file_size) != 0)
         return "its images cannot be read";
 
-    const char *wrong = check_manifest(l, network, sequence);
+    const char *wrong = check_manifest(l, sequence);
     if (!wrong)
-        wrong = set_stamps(l, node_of, ctx);
-    for (uint32_t s = 0; !wrong && s < l->manifest.shard_count; s++)
-        wrong = load_shard(l, s);
-    return wrong;
+        wrong = set_stamps(l);
+    return wrong ? wrong : load_images(l);
 }
 
 struct numbers {
@@ -214,10 +252,8 @@ uint64_t checkpoint_coin_count(struct disk *disk)
     return count;
 }
 
-int checkpoint_load(struct disk *disk, struct ledger *ledger, uint32_t network,
-                    struct header_node *(*node_of)(void *ctx, int32_t height,
-                                                   const struct block_hash *hash),
-                    void *ctx, uint64_t below, struct checkpoint_loaded *loaded)
+int checkpoint_load(struct disk *disk, struct ledger *ledger,
+                    const struct checkpoint_choice *choice, struct checkpoint_loaded *loaded)
 {
     struct numbers numbers = {0};
     struct header_node *before = ledger->root_world->node;
@@ -225,21 +261,22 @@ int checkpoint_load(struct disk *disk, struct ledger *ledger, uint32_t network,
 
     *loaded = (struct checkpoint_loaded){0};
     for (size_t i = 0; rc == 0 && loaded->sequence == 0 && i < numbers.count; i++) {
-        struct loading l = {.disk = disk, .ledger = ledger};
+        struct loading l = {.disk = disk, .ledger = ledger, .choice = choice};
 
-        if (numbers.at[i] >= below)
+        if (numbers.at[i] >= choice->below)
             continue;
-        const char *wrong = load_one(&l, numbers.at[i], network, node_of, ctx);
+        const char *wrong = load_one(&l, numbers.at[i]);
 
         if (l.file)
             disk_file_close(l.file);
         manifest_clear(&l.manifest);
-        free(l.image);
         if (!wrong) {
             loaded->sequence = numbers.at[i];
             break;
         }
-        if (loaded->refused_count++ == 0)
+        if (wrong == given_up)
+            rc = -ECANCELED;
+        else if (loaded->refused_count++ == 0)
             snprintf(loaded->refused, sizeof loaded->refused, "checkpoint %llu: %s",
                      (unsigned long long)numbers.at[i], wrong);
         root_reset(&ledger->root, before);

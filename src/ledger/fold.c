@@ -129,10 +129,10 @@ static const struct event *events_end(const struct ledger_block *lb)
     return lb->events->events + lb->events->ends[LEDGER_PARTS - 1];
 }
 
-static void prefetch_later(const struct root *root, const struct ledger_block *lb,
-                           const struct event *event)
+static void prefetch_later(const struct root *root, const struct event *event,
+                           const struct event *end)
 {
-    if (events_end(lb) - event > AHEAD) {
+    if (end - event > AHEAD) {
         struct coin_hash later = event_hash(&event[AHEAD]);
         root_prefetch(root, &later);
     }
@@ -145,7 +145,7 @@ static struct absent take_outputs_out(struct root *root, const struct ledger_blo
     for (const struct event *event = lb->events->events; event < events_end(lb); event++) {
         struct coin_hash hash = event_hash(event);
 
-        prefetch_later(root, lb, event);
+        prefetch_later(root, event, events_end(lb));
         if (!(event->flags & EVENT_SPEND) &&
             root_delete(root, &event->outpoint, &hash, event->word + lb->pos) == 0) {
             absent.outputs++;
@@ -163,7 +163,7 @@ static int put_inputs_back(struct root *root, const struct ledger_block *lb, con
     for (const struct event *event = lb->events->events; event < events_end(lb); event++) {
         struct coin_hash hash = event_hash(event);
 
-        prefetch_later(root, lb, event);
+        prefetch_later(root, event, events_end(lb));
         if (!(event->flags & EVENT_SPEND))
             continue;
         uint64_t word = undo[event->place];
@@ -236,35 +236,62 @@ static int replay_create(struct root *root, const struct ledger_block *lb,
     return rc == -EEXIST ? -EILSEQ : rc;
 }
 
+struct replaying {
+    struct ledger *ledger;
+    const struct ledger_block *lb;
+    struct header_node *node;
+    uint64_t *undo;
+    int errors[LEDGER_PARTS];
+};
+
+static int replay_event(const struct replaying *r, const struct event *event)
+{
+    struct root *root = &r->ledger->root;
+    bool is_spend = event->flags & EVENT_SPEND;
+
+    if (is_behind(root, event->shard, r->node))
+        return is_spend ? replay_spend(root, r->lb, event, r->undo)
+                        : replay_create(root, r->lb, event);
+    if (r->undo && is_spend)
+        r->undo[event->place] = UINT64_MAX;
+    return 0;
+}
+
+static void replay_part(void *arg, uint32_t part)
+{
+    struct replaying *r = arg;
+    struct root *root = &r->ledger->root;
+    const struct block_events *events = r->lb->events;
+    const struct event *end = events->events + events->ends[part];
+    uint32_t shards = root->index.shard_count / root->key.part_count;
+
+    for (const struct event *event = events->events + events_begin(events->ends, part); event < end;
+         event++) {
+        prefetch_later(root, event, end);
+        r->errors[part] = replay_event(r, event);
+        if (r->errors[part] != 0)
+            return;
+    }
+    for (uint32_t s = part * shards; s < (part + 1) * shards; s++)
+        if (is_behind(root, s, r->node))
+            root->stamps[s] = r->node;
+    index_grow_step(&root->index, part * shards, shards);
+}
+
 int ledger_replay(struct ledger *ledger, const struct ledger_block *lb, struct header_node *node,
                   uint64_t *undo)
 {
-    struct root *root = &ledger->root;
+    struct replaying r = {ledger, lb, node, undo, {0}};
 
     assert(ledger->world_count == 1 && node->prev == ledger->root_world->node);
     if (!block_hash_equal(&lb->block->hash, &node->hash) ||
         lb->pos > COIN_POS_MAX - lb->block->raw.size)
         return -EILSEQ;
-    for (const struct event *event = lb->events->events; event < events_end(lb); event++) {
-        int rc = 0;
-
-        prefetch_later(root, lb, event);
-        if (!is_behind(root, event->shard, node)) {
-            if (undo && event->flags & EVENT_SPEND)
-                undo[event->place] = UINT64_MAX;
-        } else if (event->flags & EVENT_SPEND) {
-            rc = replay_spend(root, lb, event, undo);
-        } else {
-            rc = replay_create(root, lb, event);
-        }
-        if (rc != 0)
-            return rc;
-    }
-    for (uint32_t s = 0; s < root->index.shard_count; s++)
-        if (is_behind(root, s, node))
-            root->stamps[s] = node;
+    ledger_run_parts(ledger, replay_part, &r, lb->events->ends[LEDGER_PARTS - 1]);
+    for (uint32_t p = 0; p < LEDGER_PARTS; p++)
+        if (r.errors[p] != 0)
+            return r.errors[p];
     ledger->root_world->node = node;
     ledger->root_world->height = node->height;
-    index_grow_step(&root->index, 0, root->index.shard_count);
     return 0;
 }

@@ -246,7 +246,6 @@ static void *jobs_main(void *argument)
 
 void start_threads(struct engine *engine)
 {
-    pipeline_start(&engine->pipeline);
     publish(engine);
     int error = pthread_create(&engine->thread, NULL, ledger_main, engine);
     assert(error == 0);

@@ -57,8 +57,9 @@ struct engine {
     struct disk_file *blocks, *metadata, *blocks_random;
     uint32_t magic;
 
-    struct disk *sync_disk; /* the ledger thread's own plain reads (judge, equal tags) */
+    struct disk *sync_disk; /* plain reads for the ledger thread (judge, equal tags, replay) */
     struct disk_file *sync_blocks;
+    pthread_mutex_t sync_mutex; /* whoever reads by read_bytes has it */
 
     pthread_t thread;
     _Atomic uint64_t turns; /* of the ledger thread's loop, which writes */
@@ -199,7 +200,7 @@ enum verdict judge_without_coins(struct engine *engine, const struct header_node
                                  struct bytes raw);
 /* ledger_config's. */
 int outpoint_at(void *context, uint64_t pos, struct outpoint *outpoint);
-/* Reads size bytes at pos of blocks.bin on the ledger thread: 0 or -errno. */
+/* Reads size bytes at pos of blocks.bin, on the ledger thread or in its parts: 0 or -errno. */
 MUST_CHECK int read_bytes(struct engine *engine, uint64_t pos, void *out, size_t size);
 
 /* engine.c */

@@ -43,7 +43,10 @@ int read_bytes(struct engine *engine, uint64_t pos, void *out, size_t size)
         memcpy(out, resident + (pos - entry->pos), size);
         return 0;
     }
-    return disk_read_sync(engine->sync_disk, engine->sync_blocks, out, size, pos);
+    pthread_mutex_lock(&engine->sync_mutex);
+    int error = disk_read_sync(engine->sync_disk, engine->sync_blocks, out, size, pos);
+    pthread_mutex_unlock(&engine->sync_mutex);
+    return error;
 }
 
 static int find_outpoint(const struct block *block, uint64_t offset, struct outpoint *outpoint)

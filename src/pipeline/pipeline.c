@@ -210,8 +210,7 @@ void pipeline_stop(struct pipeline *pipeline)
     pipeline->workers = NULL;
 }
 
-/* Views, events and coins of a usual block take about as much again two and a half times. */
-static size_t credit_of(size_t size)
+size_t pipeline_credit_of(size_t size)
 {
     return size * 4 + ((size_t)64 << 10);
 }
@@ -238,7 +237,7 @@ static bool take_credit(struct pipeline *pipeline, size_t credit, enum reserve h
 
 static struct block_job *try_reserve(struct pipeline *pipeline, size_t size, enum reserve how)
 {
-    size_t credit = credit_of(size);
+    size_t credit = pipeline_credit_of(size);
 
     if (how != RESERVE_URGENT && mpmc_count(&pipeline->free_jobs) <= JOB_URGENT)
         return NULL;

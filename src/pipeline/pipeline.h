@@ -131,6 +131,10 @@ enum reserve {
                        for */
 };
 
+/* What a block of so many bytes counts for: views, events and coins of a usual one take about as
+ * much again two and a half times. */
+size_t pipeline_credit_of(size_t size);
+
 /* A job with a buffer of size bytes to be filled (job->buffer), and a credit. Any thread.
  * size: BLOCK_SIZE_MAX at most. */
 struct block_job *pipeline_reserve(struct pipeline *pipeline, size_t size, enum reserve how);

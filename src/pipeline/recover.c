@@ -1,12 +1,32 @@
 /* recover.c - the coin set from disk: the newest checkpoint that counts and fits its blocks, else
  * the one before, else an empty one, from which blocks.bin is judged anew. Blocks that are known to
- * be valid are replayed by plain reads; their undo words are made again on the way. */
+ * be valid are replayed by plain reads, some at once; their undo words are made again on the way.
+ */
 #include "pipeline/engine_private.h"
 
 #include "base/clock.h"
 #include <stdlib.h>
 
-#define PROGRESS_US 5000000
+#define PROGRESS_US    5000000
+#define BATCH_MAX      64
+#define BYTES_AN_EVENT 50 /* of a block: for how many threads reading it is work */
+
+/* A block between the disk and the root. */
+struct replayed {
+    struct header_node *node;
+    struct arena arena;
+    struct block block;
+    struct block_events events;
+    struct ledger_block lb;
+    int error; /* of reading it */
+};
+
+struct replay {
+    struct engine *engine;
+    struct replayed blocks[BATCH_MAX];
+    uint32_t count;
+    size_t size; /* of their bytes */
+};
 
 int read_ledger_block(struct engine *engine, const struct header_node *node, struct arena *arena,
                       struct block *block, struct block_events *events, struct ledger_block *lb)
@@ -47,56 +67,107 @@ static void keep_words(struct engine *engine, const struct header_node *node, ui
     checkpointer_undo(engine->saving.checkpointer, node->height, &node->hash, words, count);
 }
 
-static int replay_block(struct engine *engine, struct header_node *node)
+static bool goes_on(struct engine *engine)
 {
-    struct arena arena;
-    struct block block;
-    struct block_events events = {0};
-    struct ledger_block lb;
+    atomic_fetch_add_explicit(&engine->turns, 1, memory_order_relaxed); /* it is alive */
+    return !is_start_cancelled(engine);
+}
 
-    arena_init(&arena, SIZE_MAX);
-    int error = read_ledger_block(engine, node, &arena, &block, &events, &lb);
-    if (error == 0) {
-        uint32_t count = block.input_count - block.txs[0].input_count;
-        uint64_t *words = xmalloc((count + 1) * sizeof *words);
+static void read_replayed(void *context, uint32_t i)
+{
+    struct replay *replay = context;
+    struct replayed *r = &replay->blocks[i];
 
-        error = ledger_replay(engine->ledger, &lb, node, words);
-        if (error == 0)
-            keep_words(engine, node, words, count);
-        else
-            free(words);
+    r->error = -ECANCELED;
+    if (goes_on(replay->engine))
+        r->error =
+            read_ledger_block(replay->engine, r->node, &r->arena, &r->block, &r->events, &r->lb);
+}
+
+/* The blocks from height on, towards goal: with all that is made of them they have half of what
+ * blocks in flight may have. */
+static void read_batch(struct replay *replay, const struct header_node *goal, int32_t height)
+{
+    struct engine *engine = replay->engine;
+    size_t limit = engine->config.in_flight_limit / 2, used = 0;
+
+    replay->count = 0;
+    replay->size = 0;
+    for (; replay->count < BATCH_MAX && height <= goal->height; height++) {
+        struct header_node *node = header_ancestor(goal, height);
+
+        used += pipeline_credit_of(node->size);
+        if (replay->count > 0 && used > limit)
+            break;
+        struct replayed *r = &replay->blocks[replay->count++];
+        *r = (struct replayed){.node = node};
+        arena_init(&r->arena, SIZE_MAX);
+        replay->size += node->size;
     }
-    block_events_clear(&events);
-    arena_clear(&arena);
+    run_parts(engine, read_replayed, replay, replay->count, replay->size / BYTES_AN_EVENT);
+}
+
+static void clear_batch(struct replay *replay)
+{
+    for (uint32_t i = 0; i < replay->count; i++) {
+        block_events_clear(&replay->blocks[i].events);
+        arena_clear(&replay->blocks[i].arena);
+    }
+}
+
+static int replay_block(struct engine *engine, const struct replayed *r)
+{
+    if (r->error < 0)
+        return r->error;
+
+    uint32_t count = r->block.input_count - r->block.txs[0].input_count;
+    uint64_t *words = xmalloc((count + 1) * sizeof *words);
+    int error = ledger_replay(engine->ledger, &r->lb, r->node, words);
+
+    if (error == 0)
+        keep_words(engine, r->node, words, count);
+    else
+        free(words);
+    return error == -EBADMSG ? -EILSEQ : error; /* the root is half done */
+}
+
+static int replay_batch(struct replay *replay)
+{
+    int error = 0;
+
+    for (uint32_t i = 0; error == 0 && i < replay->count; i++)
+        error =
+            goes_on(replay->engine) ? replay_block(replay->engine, &replay->blocks[i]) : -ECANCELED;
     return error;
 }
 
 /* From the root to goal. A damaged block behind all images is left to the pipeline: 0. */
-static int replay(struct engine *engine, struct header_node *goal)
+static int replay_to(struct engine *engine, struct header_node *goal)
 {
     struct header_node *top = ledger_top(engine->ledger);
     struct header_node *root = world_node(ledger_root(engine->ledger));
+    struct replay *replay = xcalloc(1, sizeof *replay);
     uint64_t begun_us = clock_monotonic_us(), shown_us = begun_us;
     int error = 0;
 
+    replay->engine = engine;
     if (!header_is_ancestor(top, goal))
         goal = top;
-    for (int32_t height = root->height + 1; error == 0 && height <= goal->height; height++) {
-        atomic_fetch_add_explicit(&engine->turns, 1, memory_order_relaxed); /* it is alive */
-        error = is_start_cancelled(engine) ? -ECANCELED
-                                           : replay_block(engine, header_ancestor(goal, height));
-        if (error == -EBADMSG && height > top->height)
-            break;
+    while (error == 0 && root->height < goal->height) {
+        read_batch(replay, goal, root->height + 1);
+        error = replay_batch(replay);
+        clear_batch(replay);
+        root = world_node(ledger_root(engine->ledger));
         if (clock_monotonic_us() - shown_us >= PROGRESS_US) {
             shown_us = clock_monotonic_us();
-            engine_log(engine, ENGINE_LOG_INFO, "replaying blocks: height %d of %d", height,
+            engine_log(engine, ENGINE_LOG_INFO, "replaying blocks: height %d of %d", root->height,
                        goal->height);
         }
     }
+    free(replay);
     engine->saving.replay_us = clock_monotonic_us() - begun_us;
-    if (error == -EBADMSG && world_node(ledger_root(engine->ledger))->height >= top->height)
+    if (error == -EBADMSG && root->height >= top->height)
         error = 0;
-    root = world_node(ledger_root(engine->ledger));
     if (error == 0 && root != engine->saving.saved)
         engine_log(engine, ENGINE_LOG_INFO, "replayed %d blocks in %llu ms",
                    root->height - engine->saving.saved->height,
@@ -121,16 +192,25 @@ static struct header_node *node_of(void *context, int32_t height, const struct b
                : NULL;
 }
 
+static bool load_goes_on(void *context)
+{
+    return goes_on(((const struct on_chain *)context)->engine);
+}
+
 static int load(struct engine *engine, const struct header_node *limit, uint64_t below,
                 struct checkpoint_loaded *loaded)
 {
     struct on_chain chain = {engine, limit};
+    const struct checkpoint_choice choice = {.network = engine->magic,
+                                             .below = below,
+                                             .node_of = node_of,
+                                             .goes_on = load_goes_on,
+                                             .ctx = &chain};
 
     if (engine->ledger)
         ledger_free(engine->ledger);
     engine->ledger = new_ledger(engine, header_tree_at(engine->tree, 0));
-    int error = checkpoint_load(engine->sync_disk, engine->ledger, engine->magic, node_of, &chain,
-                                below, loaded);
+    int error = checkpoint_load(engine->sync_disk, engine->ledger, &choice, loaded);
     if (loaded->refused_count)
         engine_log(engine, ENGINE_LOG_WARNING, "%u checkpoint%s refused: %s", loaded->refused_count,
                    loaded->refused_count > 1 ? "s" : "", loaded->refused);
@@ -149,7 +229,7 @@ int recover_ledger(struct engine *engine, struct header_node *goal, const struct
         if (error == -ENOENT)
             break;
         if (error == 0)
-            error = replay(engine, goal);
+            error = replay_to(engine, goal);
         if (error != -EILSEQ && error != -EBADMSG)
             return error;
         engine_log(engine, ENGINE_LOG_WARNING, "checkpoint %llu is of no use: %s at height %d",

@@ -2,9 +2,9 @@
  * have the first steps.
  *
  * The order at start: lock, blocks.bin and its genesis record, metadata, the gaps that metadata
- * leaves (scanned), the header tree, the last checkpoint and its replay (recover.c), threads; the
- * blocks above the root are read back like any stored block. At the end: threads, blocks.bin,
- * metadata, checkpoint. */
+ * leaves (scanned), the header tree, workers, the last checkpoint and its replay (recover.c), the
+ * other threads; the blocks above the root are read back like any stored block. At the end:
+ * threads, blocks.bin, metadata, checkpoint. */
 #include "pipeline/start.h"
 
 #include "ledger/undo.h"
@@ -150,6 +150,7 @@ static enum engine_error load_ledger(struct start *start)
                                    &engine->key, engine->magic, &engine->pipeline.ledger_waiter);
     if (error < 0)
         return start_refuse_errno(start, "the undo words cannot be read", error);
+    pipeline_start(&engine->pipeline); /* loading and replay are done in parts */
     error = recover_ledger(engine, replay_goal(engine), NULL);
     if (error < 0)
         return start_refuse_errno(start, "the checkpoint cannot be read", error);
@@ -242,6 +243,7 @@ static void free_residents(struct engine *engine)
 static void free_engine(struct engine *engine)
 {
     if (engine->has_pipeline) {
+        pipeline_stop(&engine->pipeline);
         free_residents(engine);
         pipeline_clear(&engine->pipeline);
     }
@@ -261,6 +263,7 @@ static void free_engine(struct engine *engine)
             disk_close(disks[i]);
     if (engine->lock >= 0)
         lock_release(engine->lock);
+    pthread_mutex_destroy(&engine->sync_mutex);
     pthread_mutex_destroy(&engine->tree_mutex);
     pthread_mutex_destroy(&engine->snapshot_mutex);
     pthread_mutex_destroy(&engine->audit_feed.mutex);
@@ -288,6 +291,7 @@ enum engine_error engine_open(struct engine **out, const struct engine_config *c
     }
     if (!engine->config.tag_bits)
         engine->config.tag_bits = 64;
+    pthread_mutex_init(&engine->sync_mutex, NULL);
     pthread_mutex_init(&engine->tree_mutex, NULL);
     pthread_mutex_init(&engine->snapshot_mutex, NULL);
     pthread_mutex_init(&engine->audit_feed.mutex, NULL);

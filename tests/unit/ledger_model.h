@@ -11,6 +11,7 @@
 #include "ledger/ledger.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -153,6 +154,40 @@ static inline struct ledger_config sim_config(struct sim *sim, uint32_t world_sl
 }
 
 /* -- writing a block -- */
+
+#define PART_THREADS 3
+
+struct part_thread {
+    pthread_t thread;
+    void (*run)(void *arg, uint32_t part);
+    void *arg;
+    uint32_t first, count;
+};
+
+static inline void *run_some_parts(void *arg)
+{
+    const struct part_thread *t = arg;
+
+    for (uint32_t p = t->first; p < t->count; p += PART_THREADS)
+        t->run(t->arg, p);
+    return NULL;
+}
+
+/* ledger_config's: each part on some thread. */
+static inline void sim_run_parts(void *ctx, void (*run)(void *arg, uint32_t part), void *arg,
+                                 uint32_t count, uint64_t event_count)
+{
+    struct part_thread threads[PART_THREADS];
+
+    (void)ctx;
+    (void)event_count;
+    for (uint32_t i = 0; i < PART_THREADS; i++) {
+        threads[i] = (struct part_thread){.run = run, .arg = arg, .first = i, .count = count};
+        ck_assert_int_eq(pthread_create(&threads[i].thread, NULL, run_some_parts, &threads[i]), 0);
+    }
+    for (uint32_t i = 0; i < PART_THREADS; i++)
+        pthread_join(threads[i].thread, NULL);
+}
 
 struct writer {
     uint8_t data[65536];

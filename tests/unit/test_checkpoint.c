@@ -3,6 +3,7 @@
 #include "io/simdisk.h"
 #include "ledger/checkpoint.h"
 #include "ledger_model.h"
+#include <stdatomic.h>
 
 #define NETWORK   0xdab5bffau
 #define CHAIN_MAX 64
@@ -13,6 +14,7 @@ struct chain {
     struct ledger *ledger;
     struct sim_block *blocks[CHAIN_MAX]; /* by height */
     uint32_t count;
+    bool with_threads; /* those that fresh makes load with several */
 };
 
 static struct sim_block *tip_of(const struct chain *chain)
@@ -70,7 +72,14 @@ static struct ledger *fresh(struct chain *chain)
 {
     struct ledger_config config = sim_config(&chain->sim, 8, 1);
 
+    config.run_parts = chain->with_threads ? sim_run_parts : NULL;
     return ledger_new(&config, &chain->blocks[0]->node);
+}
+
+static struct checkpoint_choice choice_of(struct chain *chain)
+{
+    return (struct checkpoint_choice){
+        .network = NETWORK, .below = UINT64_MAX, .node_of = node_of, .ctx = chain};
 }
 
 static int save(struct simdisk *simdisk, struct chain *chain, uint64_t *sequence)
@@ -88,7 +97,8 @@ static int32_t load_checked(struct simdisk *simdisk, struct chain *chain,
 {
     struct disk *disk = simdisk_open(simdisk);
     struct ledger *ledger = fresh(chain);
-    int rc = checkpoint_load(disk, ledger, NETWORK, node_of, chain, UINT64_MAX, loaded);
+    struct checkpoint_choice choice = choice_of(chain);
+    int rc = checkpoint_load(disk, ledger, &choice, loaded);
     int32_t height = -1;
 
     if (rc == 0) {
@@ -369,12 +379,13 @@ START_TEST(another_ledgers_checkpoint_is_refused)
     ck_assert_uint_eq(checkpoint_coin_count(disk), ledger_stats(chain->ledger).root_coins);
 
     struct ledger *ledger = fresh(chain);
-    ck_assert_int_eq(
-        checkpoint_load(disk, ledger, NETWORK + 1, node_of, chain, UINT64_MAX, &loaded), -ENOENT);
+    struct checkpoint_choice choice = choice_of(chain);
+    choice.network++;
+    ck_assert_int_eq(checkpoint_load(disk, ledger, &choice, &loaded), -ENOENT);
     ck_assert_ptr_nonnull(strstr(loaded.refused, "another network"));
+    choice.network--;
     chain->count--; /* the newest block is not known */
-    ck_assert_int_eq(checkpoint_load(disk, ledger, NETWORK, node_of, chain, UINT64_MAX, &loaded),
-                     -ENOENT);
+    ck_assert_int_eq(checkpoint_load(disk, ledger, &choice, &loaded), -ENOENT);
     ck_assert_ptr_nonnull(strstr(loaded.refused, "not among those stored"));
     chain->count++;
     ledger_free(ledger);
@@ -383,8 +394,7 @@ START_TEST(another_ledgers_checkpoint_is_refused)
     uint8_t key[LEDGER_KEY_SIZE] = {1};
     ledger_key_init(&config.key, key, 64, 4);
     ledger = ledger_new(&config, &chain->blocks[0]->node);
-    ck_assert_int_eq(checkpoint_load(disk, ledger, NETWORK, node_of, chain, UINT64_MAX, &loaded),
-                     -ENOENT);
+    ck_assert_int_eq(checkpoint_load(disk, ledger, &choice, &loaded), -ENOENT);
     ck_assert_ptr_nonnull(strstr(loaded.refused, "another key"));
     ledger_free(ledger);
     disk_close(disk);
@@ -396,8 +406,8 @@ END_TEST
 /* Shards copied two blocks apart, in a shuffled order, then replayed to the newest. */
 START_TEST(shards_of_different_heights_are_replayed_to_one)
 {
-    enum { SHARDS = 16 };
-    struct chain *chain = chain_new(12, SHARDS);
+    enum { FEW = 16 };
+    struct chain *chain = chain_new(12, FEW);
     struct simdisk *simdisk = disk_with_key(chain);
     struct disk *disk = simdisk_open(simdisk);
     struct shard_image image = {0};
@@ -407,8 +417,8 @@ START_TEST(shards_of_different_heights_are_replayed_to_one)
 
     extend(chain, 10);
     ck_assert_int_eq(checkpoint_begin(disk, &chain->sim.key, NETWORK, 0, &writer), 0);
-    for (uint32_t s = 0; s < SHARDS; s++) {
-        checkpoint_copy_shard(chain->ledger, s * 7 % SHARDS, &image);
+    for (uint32_t s = 0; s < FEW; s++) {
+        checkpoint_copy_shard(chain->ledger, s * 7 % FEW, &image);
         ck_assert_int_eq(checkpoint_add(writer, &image), 0);
         extend(chain, 2);
     }
@@ -416,10 +426,10 @@ START_TEST(shards_of_different_heights_are_replayed_to_one)
     extend(chain, 3);
 
     struct ledger *ledger = fresh(chain);
-    ck_assert_int_eq(checkpoint_load(disk, ledger, NETWORK, node_of, chain, UINT64_MAX, &loaded),
-                     0);
+    struct checkpoint_choice choice = choice_of(chain);
+    ck_assert_int_eq(checkpoint_load(disk, ledger, &choice, &loaded), 0);
     ck_assert_int_eq(world_node(ledger_root(ledger))->height, 10);
-    ck_assert_int_eq(ledger_top(ledger)->height, 10 + 2 * (SHARDS - 1));
+    ck_assert_int_eq(ledger_top(ledger)->height, 10 + 2 * (FEW - 1));
     for (uint32_t i = 11; i < chain->count; i++) {
         struct sim_block *b = chain->blocks[i];
         uint64_t *undo = xcalloc(b->input_count, sizeof *undo);
@@ -427,15 +437,14 @@ START_TEST(shards_of_different_heights_are_replayed_to_one)
         sim_load(&chain->sim, b);
         ck_assert_int_eq(ledger_replay(ledger, &b->lb, &b->node, undo), 0);
         for (uint32_t k = 0; k < b->input_count; k++)
-            ck_assert(undo[k] == b->undo[k] ||
-                      (undo[k] == UINT64_MAX && (int)i <= 10 + 2 * SHARDS));
+            ck_assert(undo[k] == b->undo[k] || (undo[k] == UINT64_MAX && (int)i <= 10 + 2 * FEW));
         free(undo);
     }
     ck_assert_ptr_eq(ledger_top(ledger), &tip_of(chain)->node);
     sim_check_set(&chain->sim, ledger, ledger_root(ledger), &tip_of(chain)->after);
 
     /* both make the same images, sums included */
-    for (uint32_t s = 0; s < SHARDS; s++) {
+    for (uint32_t s = 0; s < FEW; s++) {
         struct shard_image other = {0};
         checkpoint_copy_shard(chain->ledger, s, &image);
         checkpoint_copy_shard(ledger, s, &other);
@@ -471,8 +480,8 @@ START_TEST(replay_refuses_a_missing_and_a_doubled_coin)
             struct ledger *ledger = fresh(chain);
 
             ck_assert_int_eq(checkpoint_save(disk, chain->ledger, NETWORK, &sequence), 0);
-            ck_assert_int_eq(
-                checkpoint_load(disk, ledger, NETWORK, node_of, chain, UINT64_MAX, &loaded), 0);
+            struct checkpoint_choice choice = choice_of(chain);
+            ck_assert_int_eq(checkpoint_load(disk, ledger, &choice, &loaded), 0);
             sim_load(&chain->sim, b);
             ck_assert_int_eq(ledger_replay(ledger, &b->lb, &b->node, NULL), -EILSEQ);
             missing += is_missing;
@@ -483,6 +492,171 @@ START_TEST(replay_refuses_a_missing_and_a_doubled_coin)
         }
         sim_block_free(b);
     }
+    chain_free(chain);
+}
+END_TEST
+
+static void loads_equal(unsigned tag_bits, uint32_t shard_count)
+{
+    struct chain *chain = chain_new(tag_bits, shard_count);
+    struct simdisk *simdisk = disk_with_key(chain);
+    struct disk *disk = simdisk_open(simdisk);
+    struct checkpoint_choice choice = choice_of(chain);
+    struct shard_image images[2] = {{0}};
+    struct ledger *ledgers[2];
+    uint64_t sequence = 0;
+
+    extend(chain, 40);
+    ck_assert(shard_count > 4 || ledger_stats(chain->ledger).side_coins > 0);
+    ck_assert_int_eq(save(simdisk, chain, &sequence), 0);
+    for (int i = 0; i < 2; i++) {
+        struct checkpoint_loaded loaded;
+
+        chain->with_threads = i == 1;
+        ledgers[i] = fresh(chain);
+        ck_assert_int_eq(checkpoint_load(disk, ledgers[i], &choice, &loaded), 0);
+        ck_assert_uint_eq(loaded.refused_count, 0);
+        sim_check_set(&chain->sim, ledgers[i], ledger_root(ledgers[i]), &tip_of(chain)->after);
+    }
+    for (uint32_t s = 0; s < shard_count; s++) {
+        for (int i = 0; i < 2; i++)
+            checkpoint_copy_shard(ledgers[i], s, &images[i]);
+        ck_assert_uint_eq(images[0].size, images[1].size);
+        ck_assert_uint_eq(images[0].sum, images[1].sum);
+        ck_assert_ptr_eq(images[0].stamp, images[1].stamp);
+        ck_assert(images[0].size == 0 ||
+                  memcmp(images[0].data, images[1].data, images[0].size) == 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        shard_image_clear(&images[i]);
+        ledger_free(ledgers[i]);
+    }
+    disk_close(disk);
+    simdisk_free(simdisk);
+    chain_free(chain);
+}
+
+START_TEST(several_threads_load_what_one_does)
+{
+    loads_equal(12, 4);
+    loads_equal(12, 64);
+    loads_equal(64, 512);
+}
+END_TEST
+
+enum { SHARDS = 64 };
+
+/* A checkpoint of the chain with one shard's sum changed; where its images end. */
+static void save_with_sum(struct simdisk *simdisk, struct chain *chain, uint32_t wrong_sum,
+                          uint64_t ends[SHARDS])
+{
+    struct disk *disk = simdisk_open(simdisk);
+    struct shard_image image = {0};
+    struct checkpoint_writer *writer;
+    uint64_t sequence, end = 0;
+
+    ck_assert_int_eq(checkpoint_begin(disk, &chain->sim.key, NETWORK, 1, &writer), 0);
+    for (uint32_t s = 0; s < SHARDS; s++) {
+        checkpoint_copy_shard(chain->ledger, s, &image);
+        image.sum += s == wrong_sum;
+        ends[s] = end += image.size;
+        ck_assert_int_eq(checkpoint_add(writer, &image), 0);
+    }
+    ck_assert_int_eq(checkpoint_commit(writer, &sequence), 0);
+    ck_assert_uint_eq(sequence, 2);
+    shard_image_clear(&image);
+    disk_close(disk);
+}
+
+/* Whichever thread has it; of two, the first shard's fault is told. */
+START_TEST(a_bad_image_is_found_by_the_thread_that_has_it)
+{
+    struct chain *chain = chain_new(12, SHARDS);
+    struct simdisk *simdisk = disk_with_key(chain);
+    struct checkpoint_loaded loaded;
+    uint64_t ends[SHARDS], sequence = 0;
+    uint32_t wrong_sum = 40, flipped = 0;
+    const char *name;
+
+    extend(chain, 40);
+    ck_assert_int_eq(save(simdisk, chain, &sequence), 0);
+    extend(chain, 1);
+    save_with_sum(simdisk, chain, wrong_sum, ends);
+    name = file_name("checkpoint", 2);
+    for (uint32_t s = 0; s < 2 * SHARDS; s++) {
+        uint32_t shard = s % SHARDS;
+
+        chain->with_threads = s >= SHARDS;
+        if (shard == 0) {
+            ck_assert_int_eq(load_checked(simdisk, chain, &loaded), 40);
+            ck_assert_str_eq(loaded.refused, "checkpoint 2: the sum of an image is wrong");
+        }
+        if (shard == wrong_sum || ends[shard] == (shard ? ends[shard - 1] : 0))
+            continue;
+        ck_assert(simdisk_flip(simdisk, name, ends[shard] - 1, 1));
+        ck_assert_int_eq(load_checked(simdisk, chain, &loaded), 40);
+        ck_assert_uint_eq(loaded.refused_count, 1);
+        ck_assert_str_eq(loaded.refused, shard < wrong_sum
+                                             ? "checkpoint 2: the checksum of an image is wrong"
+                                             : "checkpoint 2: the sum of an image is wrong");
+        ck_assert(simdisk_flip(simdisk, name, ends[shard] - 1, 1));
+        flipped++;
+    }
+    ck_assert_uint_gt(flipped, 40);
+    simdisk_free(simdisk);
+    chain_free(chain);
+}
+END_TEST
+
+struct patience {
+    struct chain *chain;
+    _Atomic int left;
+};
+
+static struct header_node *patient_node_of(void *ctx, int32_t height, const struct block_hash *hash)
+{
+    return node_of(((struct patience *)ctx)->chain, height, hash);
+}
+
+static bool lose_patience(void *ctx)
+{
+    return atomic_fetch_sub(&((struct patience *)ctx)->left, 1) > 0;
+}
+
+/* Before the first image, before the last, and not at all. */
+START_TEST(loading_is_given_up_at_any_image)
+{
+    static const int patiences[] = {0, 1, 30, SHARDS - 1, SHARDS};
+    struct chain *chain = chain_new(12, SHARDS);
+    struct simdisk *simdisk = disk_with_key(chain);
+    struct disk *disk = simdisk_open(simdisk);
+    uint64_t sequence = 0;
+
+    extend(chain, 10);
+    ck_assert_int_eq(save(simdisk, chain, &sequence), 0);
+    ck_assert_int_eq(save(simdisk, chain, &sequence), 0); /* an older one, which is not tried */
+    for (int threads = 0; threads < 2; threads++)
+        for (size_t i = 0; i < ARRAY_COUNT(patiences); i++) {
+            struct patience patience = {.chain = chain, .left = patiences[i]};
+            struct checkpoint_choice choice = {.network = NETWORK,
+                                               .below = UINT64_MAX,
+                                               .node_of = patient_node_of,
+                                               .goes_on = lose_patience,
+                                               .ctx = &patience};
+            struct checkpoint_loaded loaded;
+            bool is_whole = patiences[i] == SHARDS;
+
+            chain->with_threads = threads == 1;
+            struct ledger *ledger = fresh(chain);
+            ck_assert_int_eq(checkpoint_load(disk, ledger, &choice, &loaded),
+                             is_whole ? 0 : -ECANCELED);
+            ck_assert_uint_eq(loaded.refused_count, 0);
+            ck_assert_uint_eq(ledger_stats(ledger).root_coins,
+                              is_whole ? ledger_stats(chain->ledger).root_coins : 0);
+            ledger_free(ledger);
+        }
+    disk_close(disk);
+    simdisk_free(simdisk);
     chain_free(chain);
 }
 END_TEST
@@ -502,6 +676,9 @@ int main(void)
     tcase_add_test(tcase, another_ledgers_checkpoint_is_refused);
     tcase_add_test(tcase, shards_of_different_heights_are_replayed_to_one);
     tcase_add_test(tcase, replay_refuses_a_missing_and_a_doubled_coin);
+    tcase_add_test(tcase, several_threads_load_what_one_does);
+    tcase_add_test(tcase, a_bad_image_is_found_by_the_thread_that_has_it);
+    tcase_add_test(tcase, loading_is_given_up_at_any_image);
     suite_add_tcase(suite, tcase);
 
     SRunner *runner = srunner_create(suite);

@@ -279,6 +279,100 @@ START_TEST(a_crash_during_recovery_is_recovered_from)
 }
 END_TEST
 
+/* Gives a start up at a moment of its choice. */
+struct stopper {
+    struct simdisk *sim;
+    _Atomic bool is_stopped;
+    unsigned opened, stop_at; /* the disk with this number is opened; 0: none */
+    const char *stop_word;    /* it is logged */
+    bool has_replayed;
+};
+
+static int open_and_stop(void *context, struct disk **disk, unsigned depth)
+{
+    struct stopper *stopper = context;
+
+    if (++stopper->opened == stopper->stop_at)
+        atomic_store(&stopper->is_stopped, true);
+    return open_sim(stopper->sim, disk, depth);
+}
+
+static void log_and_stop(void *context, enum engine_log_level level, const char *line)
+{
+    struct stopper *stopper = context;
+
+    (void)level;
+    if (stopper->stop_word && strstr(line, stopper->stop_word))
+        atomic_store(&stopper->is_stopped, true);
+    stopper->has_replayed |= strstr(line, "replayed") != NULL;
+}
+
+static enum engine_error open_with_stopper(struct rig *rig, struct stopper *stopper)
+{
+    sim_rig_init(rig, stopper->sim);
+    rig->config.open_disk = open_and_stop;
+    rig->config.open_disk_context = stopper;
+    rig->config.events.log = log_and_stop;
+    rig->config.events.context = stopper;
+    rig->config.is_cancelled = &stopper->is_stopped;
+    return rig_open(rig);
+}
+
+static void note_newest(void *context, const char *name)
+{
+    unsigned long long *newest = context, number;
+
+    if (sscanf(name, "checkpoint.%llu", &number) == 1 && number > *newest)
+        *newest = number;
+}
+
+static void damage_newest_checkpoint(struct simdisk *sim)
+{
+    struct disk *disk = simdisk_open(sim);
+    unsigned long long newest = 0;
+    char name[64];
+
+    ck_assert_int_eq(disk_list(disk, "ledger", note_newest, &newest), 0);
+    disk_close(disk);
+    snprintf(name, sizeof name, "ledger/checkpoint.%llu", newest);
+    ck_assert(simdisk_flip(sim, name, 0, 1));
+}
+
+/* While images are loaded (the fifth disk is the last before them), and between the older
+ * checkpoint and its replay. */
+START_TEST(a_start_given_up_leaves_all_to_the_next)
+{
+    struct stopper stoppers[] = {
+        {.stop_at = 5}, {.stop_word = "checkpoint refused"}, {.stop_word = NULL}};
+    struct simdisk *sim = simdisk_new(1);
+    struct rig rig;
+
+    for (int part = 0; part < 2; part++) { /* a checkpoint of each */
+        sim_rig_init(&rig, sim);
+        open_rig(&rig, "import");
+        import_all(&rig, part == 0 ? &short_chain : &long_chain, "import");
+        close_rig(&rig, "import");
+        rig_clear(&rig);
+    }
+    damage_newest_checkpoint(sim);
+    for (size_t i = 0; i < ARRAY_COUNT(stoppers); i++) {
+        bool is_stopped = i < 2;
+
+        stoppers[i].sim = sim;
+        ck_assert_int_eq(open_with_stopper(&rig, &stoppers[i]),
+                         is_stopped ? ENGINE_STOPPED : ENGINE_OK);
+        ck_assert(stoppers[i].has_replayed == !is_stopped);
+        if (!is_stopped) {
+            wait_idle(&rig);
+            expect_chain(&rig, &long_chain, "after it all");
+            close_rig(&rig, "after it all");
+        }
+        rig_clear(&rig);
+    }
+    simdisk_free(sim);
+}
+END_TEST
+
 static void make_master(struct rig *master)
 {
     rig_init(master, NETWORK_REGTEST);
@@ -536,6 +630,7 @@ int main(void)
     tcase_add_test(tcase, checkpoints_are_written_while_blocks_come);
     tcase_add_test(tcase, a_crash_after_any_change_is_recovered_from);
     tcase_add_test(tcase, a_crash_during_recovery_is_recovered_from);
+    tcase_add_test(tcase, a_start_given_up_leaves_all_to_the_next);
     tcase_add_test(tcase, each_source_is_enough_by_itself);
     tcase_add_test(tcase, an_audit_in_parts_gives_the_same_hashes);
     tcase_add_test(tcase, an_audit_can_be_cancelled);

@@ -4,14 +4,12 @@
 #include "io/simdisk.h"
 #include "ledger/checkpoint.h"
 #include "ledger_model.h"
-#include <pthread.h>
 
-#define LIVE_MAX     1100
-#define HISTORY_MAX  40
-#define BATCH        5
-#define PART_THREADS 3
-#define NETWORK      0xdab5bffau
-#define UNSAVED_MAX  25 /* folds without a checkpoint: what is replayed must be in the history */
+#define LIVE_MAX    1100
+#define HISTORY_MAX 40
+#define BATCH       5
+#define NETWORK     0xdab5bffau
+#define UNSAVED_MAX 25 /* folds without a checkpoint: what is replayed must be in the history */
 
 struct run {
     struct sim sim;
@@ -90,38 +88,6 @@ static void save_some(struct run *run)
     run->saved++;
 }
 
-struct part_thread {
-    pthread_t thread;
-    void (*run)(void *arg, uint32_t part);
-    void *arg;
-    uint32_t first, count;
-};
-
-static void *run_some_parts(void *arg)
-{
-    const struct part_thread *t = arg;
-
-    for (uint32_t p = t->first; p < t->count; p += PART_THREADS)
-        t->run(t->arg, p);
-    return NULL;
-}
-
-/* ledger_config's: each part on some thread. */
-static void run_parts(void *ctx, void (*run)(void *arg, uint32_t part), void *arg, uint32_t count,
-                      uint64_t event_count)
-{
-    struct part_thread threads[PART_THREADS];
-
-    (void)ctx;
-    (void)event_count;
-    for (uint32_t i = 0; i < PART_THREADS; i++) {
-        threads[i] = (struct part_thread){.run = run, .arg = arg, .first = i, .count = count};
-        ck_assert_int_eq(pthread_create(&threads[i].thread, NULL, run_some_parts, &threads[i]), 0);
-    }
-    for (uint32_t i = 0; i < PART_THREADS; i++)
-        pthread_join(threads[i].thread, NULL);
-}
-
 static void run_init(struct run *run, uint64_t seed, unsigned tag_bits, uint32_t shard_count,
                      uint32_t world_slots, int32_t horizon, bool with_threads)
 {
@@ -130,7 +96,7 @@ static void run_init(struct run *run, uint64_t seed, unsigned tag_bits, uint32_t
 
     struct ledger_config config = sim_config(&run->sim, world_slots, horizon);
     config.dropped = on_dropped;
-    config.run_parts = with_threads ? run_parts : NULL;
+    config.run_parts = with_threads ? sim_run_parts : NULL;
     run->history[run->history_count++] = sim_genesis();
     run->ledger = ledger_new(&config, &root_of(run)->node);
     root_of(run)->world = ledger_root(run->ledger);
@@ -369,6 +335,8 @@ static void recover(struct run *run)
 {
     struct sim_block *gone[HISTORY_MAX];
     struct ledger_config config = *ledger_config(run->ledger);
+    const struct checkpoint_choice choice = {
+        .network = NETWORK, .below = UINT64_MAX, .node_of = node_of, .ctx = run};
     struct checkpoint_loaded loaded;
     uint32_t count = 0;
 
@@ -377,8 +345,7 @@ static void recover(struct run *run)
     run->live_count = 0;
     ledger_free(run->ledger);
     run->ledger = ledger_new(&config, &run->history[0]->node);
-    ck_assert_int_eq(
-        checkpoint_load(run->disk, run->ledger, NETWORK, node_of, run, UINT64_MAX, &loaded), 0);
+    ck_assert_int_eq(checkpoint_load(run->disk, run->ledger, &choice, &loaded), 0);
     ck_assert_uint_ge(loaded.sequence + loaded.refused_count, run->sequence);
     run->sequence = loaded.sequence;
 
