@@ -28,15 +28,17 @@ bool block_parse(struct block *block, struct bytes data, struct arena *arena, bo
 
         if (!tx_read(tx, &c, data.data, arena))
             return false;
-        if (with_hashes)
-            tx_hash(tx);
         block->input_count += tx->input_count;
         block->output_count += tx->output_count;
         block->stripped_size += tx->stripped_size;
     }
-    if (with_hashes)
+    if (!cursor_ok(&c) || cursor_left(&c) != 0)
+        return false;
+    if (with_hashes) {
+        txs_hash(block->txs, block->tx_count);
         block->hash = header_hash(&block->header);
-    return cursor_ok(&c) && cursor_left(&c) == 0;
+    }
+    return true;
 }
 
 bool merkle_fold(uint8_t *hashes, size_t count)
