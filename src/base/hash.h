@@ -44,7 +44,15 @@ struct siphash_key {
     uint64_t k0, k1;
 };
 
+/* SipHash-2-4 with 64 bits. */
 uint64_t siphash24(struct siphash_key key, const void *data, size_t size);
-/* SipHash-2-4 with 128 bits of output, of the 36 wire bytes of an outpoint (txid, vout le32). */
-void siphash128_36(struct siphash_key key, const uint8_t data[36], uint64_t out[2]);
+
+struct siphash_state {
+    uint64_t v0, v1, v2, v3;
+};
+
+/* SipHash-1-3 with 128 bits of output, of the 36 wire bytes of an outpoint (txid, vout le32), in
+ * two steps: outputs of one transaction have the first in common. */
+struct siphash_state siphash13_txid(struct siphash_key key, const uint8_t txid[32]);
+void siphash13_vout(struct siphash_state state, uint32_t vout, uint64_t out[2]);
 #endif
