@@ -41,13 +41,18 @@ bool block_parse(struct block *block, struct bytes data, struct arena *arena, bo
     return true;
 }
 
+static bool is_equal_pair(const uint8_t hashes[64])
+{
+    return le64_read(hashes) == le64_read(hashes + 32) && memcmp(hashes, hashes + 32, 32) == 0;
+}
+
 bool merkle_fold(uint8_t *hashes, size_t count)
 {
     bool has_equal_pair = false;
 
     while (count > 1) {
         for (size_t i = 0; i + 1 < count; i += 2)
-            has_equal_pair |= memcmp(hashes + 32 * i, hashes + 32 * (i + 1), 32) == 0;
+            has_equal_pair |= is_equal_pair(hashes + 32 * i);
         if (count % 2 != 0) {
             memcpy(hashes + 32 * count, hashes + 32 * (count - 1), 32);
             count++;
