@@ -190,8 +190,7 @@ static void *hash_transactions(void *argument)
     for (size_t i = floor->first; i < floor->end; i += floor->step) {
         struct block *block = &floor->bench->pieces[i].block;
 
-        for (uint32_t t = 0; t < block->tx_count; t++)
-            tx_hash(&block->txs[t]);
+        txs_hash(block->txs, block->tx_count);
     }
     return NULL;
 }

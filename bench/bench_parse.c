@@ -53,8 +53,7 @@ static void hash(void *context)
     struct bench *bench = context;
 
     for (size_t i = 0; i < bench->count; i++)
-        for (uint32_t t = 0; t < bench->parsed[i].tx_count; t++)
-            tx_hash(&bench->parsed[i].txs[t]);
+        txs_hash(bench->parsed[i].txs, bench->parsed[i].tx_count);
 }
 
 static void check(void *context)

@@ -67,21 +67,23 @@ void sha256d_once(uint8_t out[32], const void *data, size_t size)
     sha256_once(out, out, 32);
 }
 
-void sha256d_two(uint8_t framed_out[32], const uint8_t first[4], struct bytes middle,
-                 const uint8_t last[4], uint8_t plain_out[32], struct bytes plain)
+void sha256d_many(const struct sha256_message *messages, size_t count)
 {
-    struct sha256 ctx;
-
     if (sha256_ni_available()) {
-        sha256d_ni_two(framed_out, first, middle, last, plain_out, plain);
+        sha256d_ni_many(messages, count);
         return;
     }
-    sha256_init(&ctx);
-    sha256_update(&ctx, first, 4);
-    sha256_update(&ctx, middle.data, middle.size);
-    sha256_update(&ctx, last, 4);
-    sha256d_final(&ctx, framed_out);
-    sha256d_once(plain_out, plain.data, plain.size);
+    for (const struct sha256_message *m = messages; m < messages + count; m++) {
+        struct sha256 ctx;
+
+        sha256_init(&ctx);
+        if (m->first)
+            sha256_update(&ctx, m->first, 4);
+        sha256_update(&ctx, m->middle.data, m->middle.size);
+        if (m->first)
+            sha256_update(&ctx, m->last, 4);
+        sha256d_final(&ctx, m->out);
+    }
 }
 
 void sha256d_64_many(uint8_t *out, const uint8_t *data, size_t count)

@@ -15,12 +15,17 @@ void sha256_final(struct sha256 *ctx, uint8_t out[32]);
 
 void sha256_once(uint8_t out[32], const void *data, size_t size);
 void sha256d_once(uint8_t out[32], const void *data, size_t size);
-/* sha256d of first ‖ middle ‖ last, and of plain, both in one go (a transaction's txid and wtxid).
- */
-void sha256d_two(uint8_t framed_out[32], const uint8_t first[4], struct bytes middle,
-                 const uint8_t last[4], uint8_t plain_out[32], struct bytes plain);
 /* sha256_final, and the SHA256 of that digest. */
 void sha256d_final(struct sha256 *ctx, uint8_t out[32]);
+/* A message is first ‖ middle ‖ last; first and last have 4 bytes each, or are NULL both. */
+struct sha256_message {
+    const uint8_t *first, *last;
+    struct bytes middle;
+    uint8_t *out; /* its sha256d: 32 bytes, part of no message */
+};
+
+/* Two at a time, so that many cost less than one by one (a block's txids and wtxids). */
+void sha256d_many(const struct sha256_message *messages, size_t count);
 /* sha256d of count messages of 64 bytes each that follow each other (pairs of a merkle tree).
  * out may be data: digest i goes over bytes that have been read by then. */
 void sha256d_64_many(uint8_t *out, const uint8_t *data, size_t count);
@@ -39,7 +44,15 @@ struct siphash_key {
     uint64_t k0, k1;
 };
 
+/* SipHash-2-4 with 64 bits. */
 uint64_t siphash24(struct siphash_key key, const void *data, size_t size);
-/* SipHash-2-4 with 128 bits of output, of the 36 wire bytes of an outpoint (txid, vout le32). */
-void siphash128_36(struct siphash_key key, const uint8_t data[36], uint64_t out[2]);
+
+struct siphash_state {
+    uint64_t v0, v1, v2, v3;
+};
+
+/* SipHash-1-3 with 128 bits of output, of the 36 wire bytes of an outpoint (txid, vout le32), in
+ * two steps: outputs of one transaction have the first in common. */
+struct siphash_state siphash13_txid(struct siphash_key key, const uint8_t txid[32]);
+void siphash13_vout(struct siphash_state state, uint32_t vout, uint64_t out[2]);
 #endif

@@ -4,9 +4,11 @@
 #include <cpuid.h>
 #include <immintrin.h>
 
-#define NI        __attribute__((target("sha,sse4.1,ssse3"), always_inline)) static inline
-#define LANES_MAX 2
-#define NI_ENTRY  __attribute__((target("sha,sse4.1,ssse3")))
+#define NI       __attribute__((target("sha,sse4.1,ssse3"), always_inline)) static inline
+#define NI_ENTRY __attribute__((target("sha,sse4.1,ssse3")))
+
+#define LANES_MAX    2
+#define MESSAGES_MAX 32 /* prepared at once: 10 KB */
 
 /* FIPS 180-4: the first 32 bits of the fractions of the cube roots of the first 64 primes. */
 static const uint32_t round_constants[64] = {
@@ -52,7 +54,11 @@ NI struct state start(void)
 /* Four rounds with the message words w. */
 NI void four_rounds(struct state *s, __m128i w, int first)
 {
-    __m128i k = _mm_loadu_si128((const __m128i *)(round_constants + first));
+    const uint32_t *constants = round_constants;
+
+    __asm__(""
+            : "+r"(constants)); /* or the compiler fetches them all before a loop, to its stack */
+    __m128i k = _mm_loadu_si128((const __m128i *)(constants + first));
     __m128i wk = _mm_add_epi32(w, k);
 
     s->cdgh = _mm_sha256rnds2_epu32(s->cdgh, s->abef, wk);
@@ -208,126 +214,177 @@ NI_ENTRY void sha256d_ni_80(uint8_t out[32], const uint8_t data[80])
     store(out, s);
 }
 
-/* A message cut into whole blocks. Where it begins and ends they are made up in buffers; what lies
- * between is hashed where it is. */
-struct feed {
-    struct {
-        const uint8_t *data;
-        size_t count;
-    } runs[3];
-    unsigned run;
-    uint8_t head[64], tail[128];
+/* A message cut into whole blocks, and the state after those that have been taken. Where it begins
+ * and ends they are made up in buffers; what lies between is hashed where it is. */
+struct run {
+    const uint8_t *data;
+    size_t count;
 };
 
-/* first ‖ middle ‖ last: the outer ones have 4 bytes, or are NULL both. */
-static void feed_init(struct feed *feed, const uint8_t *first, struct bytes middle,
-                      const uint8_t *last)
+struct feed {
+    struct state state;
+    struct run runs[4], *run; /* the current one; one without blocks is the end */
+    uint8_t head[64];
+    uint8_t before_tail[64], tail[128];
+};
+
+static size_t feed_left(const struct feed *feed)
 {
-    size_t frame = first ? 4 : 0;
-    bool has_head = frame && middle.size >= 64 - frame;
-    size_t taken = has_head ? 64 - frame : 0;
-    size_t count = frame && !has_head ? 0 : (middle.size - taken) / 64;
-    size_t rest = middle.size - taken - 64 * count;
-    size_t used = 0;
-
-    memset(feed->tail, 0, sizeof feed->tail);
-    if (has_head) {
-        memcpy(feed->head, first, frame);
-        memcpy(feed->head + frame, middle.data, taken);
-    } else if (frame) {
-        memcpy(feed->tail, first, frame);
-        used = frame;
-    }
-    if (rest > 0)
-        memcpy(feed->tail + used, middle.data + taken + 64 * count, rest);
-    used += rest;
-    if (frame)
-        memcpy(feed->tail + used, last, frame);
-    used += frame;
-    feed->tail[used] = 0x80;
-
-    size_t tail_count = used + 1 + 8 <= 64 ? 1 : 2;
-    uint64_t bits = __builtin_bswap64(8 * (uint64_t)(middle.size + 2 * frame));
-    memcpy(feed->tail + 64 * tail_count - 8, &bits, sizeof bits);
-    feed->runs[0].data = feed->head;
-    feed->runs[0].count = has_head;
-    feed->runs[1].data = count > 0 ? middle.data + taken : NULL;
-    feed->runs[1].count = count;
-    feed->runs[2].data = feed->tail;
-    feed->runs[2].count = tail_count;
-    feed->run = 0;
+    return feed->run->count;
 }
 
-/* Blocks that follow each other, or 0 at the end. */
-static size_t feed_left(struct feed *feed)
-{
-    while (feed->run < 3 && feed->runs[feed->run].count == 0)
-        feed->run++;
-    return feed->run < 3 ? feed->runs[feed->run].count : 0;
-}
-
-/* Takes count blocks, no more than feed_left. */
+/* Takes count blocks that follow each other, no more than feed_left. */
 static const uint8_t *feed_take(struct feed *feed, size_t count)
 {
-    const uint8_t *data = feed->runs[feed->run].data;
+    const uint8_t *data = feed->run->data;
 
-    feed->runs[feed->run].data += 64 * count;
-    feed->runs[feed->run].count -= count;
+    feed->run->data += 64 * count;
+    feed->run->count -= count;
+    if (feed->run->count == 0)
+        feed->run++;
     return data;
 }
 
-NI void absorb(struct state *s, struct feed *feed)
+static void feed_add(struct feed *feed, const uint8_t *data, size_t count)
 {
-    for (size_t count; (count = feed_left(feed)) > 0;) {
-        const uint8_t *data = feed_take(feed, count);
+    *feed->run = (struct run){data, count};
+    feed->run += count > 0;
+}
 
-        for (; count > 0; count--, data += 64) {
-            __m128i w[1][4];
+/* Copies the last size bytes of from, fewer than 64, to the tail: as a rule by one move of fixed
+ * size, which spoils what is before the tail. */
+static void copy_rest(struct feed *feed, size_t at, struct bytes from, size_t size)
+{
+    uint8_t *to = feed->tail + at;
 
-            load_block(w[0], data);
-            compress(s, w, 1);
-        }
+    if (from.size >= 64)
+        memcpy(to + size - 64, from.data + from.size - 64, 64);
+    else if (size > 0)
+        memcpy(to, from.data + from.size - size, size);
+}
+
+NI_ENTRY static void feed_init(struct feed *feed, const struct sha256_message *message)
+{
+    struct bytes middle = message->middle;
+    size_t frame = message->first ? 4 : 0;
+    size_t size = middle.size + 2 * frame;
+    bool has_head = frame && middle.size >= 64 - frame;
+    size_t taken = has_head ? 64 - frame : 0;
+    size_t count = (middle.size - taken) / 64;
+    size_t rest = middle.size - taken - 64 * count;
+    size_t at = has_head ? 0 : frame, tail_count = at + rest + frame + 1 + 8 <= 64 ? 1 : 2;
+
+    feed->state = start();
+    feed->run = feed->runs;
+    memset(feed->tail, 0, sizeof feed->tail);
+    copy_rest(feed, at, middle, rest);
+    if (has_head) {
+        memcpy(feed->head, message->first, 4);
+        memcpy(feed->head + 4, middle.data, 60);
+    } else if (frame) {
+        memcpy(feed->tail, message->first, 4);
     }
+    if (frame)
+        memcpy(feed->tail + at + rest, message->last, 4);
+    feed->tail[at + rest + frame] = 0x80;
+    be64_write(feed->tail + 64 * tail_count - 8, 8 * (uint64_t)size);
+    feed_add(feed, feed->head, has_head);
+    feed_add(feed, count > 0 ? middle.data + taken : NULL, count);
+    feed_add(feed, feed->tail, tail_count);
+    feed_add(feed, NULL, 0);
+    feed->run = feed->runs;
+}
+
+/* Takes the next count blocks of each lane's feed. */
+NI void absorb(struct feed *const feeds[], size_t count, int lanes)
+{
+    struct state s[LANES_MAX];
+    const uint8_t *data[LANES_MAX];
+
+    EACH_LANE
+    {
+        s[l] = feeds[l]->state;
+        data[l] = feed_take(feeds[l], count);
+    }
+    for (; count > 0; count--) {
+        __m128i w[LANES_MAX][4];
+
+        EACH_LANE
+        {
+            load_block(w[l], data[l]);
+            data[l] += 64;
+        }
+        compress(s, w, lanes);
+    }
+    EACH_LANE feeds[l]->state = s[l];
+}
+
+NI void absorb_rest(struct feed *feed)
+{
+    for (size_t count; (count = feed_left(feed)) > 0;)
+        absorb(&feed, count, 1);
 }
 
 NI_ENTRY void sha256_ni(uint8_t out[32], struct bytes data, bool is_double)
 {
-    struct state s = start();
     struct feed feed;
 
-    feed_init(&feed, NULL, data, NULL);
-    absorb(&s, &feed);
+    feed_init(&feed, &(struct sha256_message){.middle = data});
+    absorb_rest(&feed);
     if (is_double)
-        hash_digests(&s, 1);
-    store(out, s);
+        hash_digests(&feed.state, 1);
+    store(out, feed.state);
 }
 
-NI_ENTRY void sha256d_ni_two(uint8_t framed_out[32], const uint8_t first[4], struct bytes middle,
-                             const uint8_t last[4], uint8_t plain_out[32], struct bytes plain)
+/* Each lane has a message, and takes the next one where that ends. */
+NI void absorb_all(struct feed *feeds, size_t count)
 {
-    struct state s[LANES_MAX] = {start(), start()};
-    struct feed feeds[LANES_MAX];
-    size_t a, b;
+    struct feed *next = feeds + LANES_MAX, *end = feeds + count;
+    struct feed *lanes[LANES_MAX] = {feeds, feeds + 1};
 
-    feed_init(&feeds[0], first, middle, last);
-    feed_init(&feeds[1], NULL, plain, NULL);
-    while ((a = feed_left(&feeds[0])) > 0 && (b = feed_left(&feeds[1])) > 0) {
-        size_t count = a < b ? a : b;
-        const uint8_t *data[LANES_MAX] = {feed_take(&feeds[0], count), feed_take(&feeds[1], count)};
+    for (;;) {
+        size_t left[LANES_MAX];
 
-        for (size_t i = 0; i < count; i++) {
-            __m128i w[LANES_MAX][4];
-
-            load_block(w[0], data[0] + 64 * i);
-            load_block(w[1], data[1] + 64 * i);
-            compress(s, w, LANES_MAX);
+        for (int l = 0; l < LANES_MAX; l++) {
+            while ((left[l] = feed_left(lanes[l])) == 0 && next < end)
+                lanes[l] = next++;
+            if (left[l] == 0) {
+                absorb_rest(lanes[1 - l]);
+                return;
+            }
         }
+        absorb(lanes, left[0] < left[1] ? left[0] : left[1], LANES_MAX);
     }
-    absorb(&s[0], &feeds[0]);
-    absorb(&s[1], &feeds[1]);
-    hash_digests(s, LANES_MAX);
-    store(framed_out, s[0]);
-    store(plain_out, s[1]);
+}
+
+/* All that the lanes load was written long before: of bytes that have just been written in pieces a
+ * load would wait until all before it is done. */
+NI_ENTRY static void sha256d_some(const struct sha256_message *messages, size_t count)
+{
+    struct feed feeds[MESSAGES_MAX];
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        feed_init(&feeds[i], &messages[i]);
+    if (count == 1)
+        absorb_rest(feeds);
+    else
+        absorb_all(feeds, count);
+    for (i = 0; i < count; i += LANES_MAX) {
+        struct state s[LANES_MAX] = {feeds[i].state, feeds[i + 1 < count ? i + 1 : i].state};
+
+        hash_digests(s, LANES_MAX);
+        for (size_t l = 0; l < LANES_MAX && i + l < count; l++)
+            store(messages[i + l].out, s[l]);
+    }
+}
+
+void sha256d_ni_many(const struct sha256_message *messages, size_t count)
+{
+    for (size_t some; count > 0; messages += some, count -= some) {
+        some = count < MESSAGES_MAX ? count : MESSAGES_MAX;
+        sha256d_some(messages, some);
+    }
 }
 
 #else
@@ -361,10 +418,9 @@ void sha256_ni(uint8_t out[32], struct bytes data, bool is_double)
     assert(false);
 }
 
-void sha256d_ni_two(uint8_t framed_out[32], const uint8_t first[4], struct bytes middle,
-                    const uint8_t last[4], uint8_t plain_out[32], struct bytes plain)
+void sha256d_ni_many(const struct sha256_message *messages, size_t count)
 {
-    (void)framed_out, (void)first, (void)middle, (void)last, (void)plain_out, (void)plain;
+    (void)messages, (void)count;
     assert(false);
 }
 #endif

@@ -1,16 +1,14 @@
-/* SipHash-2-4 (Aumasson and Bernstein): two rounds a word, four at the end. */
+/* SipHash (Aumasson and Bernstein): 2-4 has two rounds a word and four at the end, 1-3 one and
+ * three.
+ */
 #include "base/hash.h"
-
-struct state {
-    uint64_t v0, v1, v2, v3;
-};
 
 static inline uint64_t rotate(uint64_t x, int bits)
 {
     return x << bits | x >> (64 - bits);
 }
 
-static inline void rounds(struct state *s, int count)
+static inline void rounds(struct siphash_state *s, int count)
 {
     for (int i = 0; i < count; i++) {
         s->v0 += s->v1;
@@ -26,54 +24,59 @@ static inline void rounds(struct state *s, int count)
     }
 }
 
-static inline struct state start(struct siphash_key key)
+static inline struct siphash_state start(struct siphash_key key)
 {
-    return (struct state){key.k0 ^ 0x736f6d6570736575, key.k1 ^ 0x646f72616e646f6d,
-                          key.k0 ^ 0x6c7967656e657261, key.k1 ^ 0x7465646279746573};
+    return (struct siphash_state){key.k0 ^ 0x736f6d6570736575, key.k1 ^ 0x646f72616e646f6d,
+                                  key.k0 ^ 0x6c7967656e657261, key.k1 ^ 0x7465646279746573};
 }
 
-static inline void absorb(struct state *s, uint64_t word)
+static inline void absorb(struct siphash_state *s, uint64_t word, int count)
 {
     s->v3 ^= word;
-    rounds(s, 2);
+    rounds(s, count);
     s->v0 ^= word;
 }
 
-static inline uint64_t fold(const struct state *s)
+static inline uint64_t fold(const struct siphash_state *s)
 {
     return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }
 
 uint64_t siphash24(struct siphash_key key, const void *data, size_t size)
 {
-    struct state s = start(key);
+    struct siphash_state s = start(key);
     const uint8_t *p = data;
     size_t tail_size = size % 8;
     uint8_t last[8] = {0};
 
     for (const uint8_t *end = p + (size - tail_size); p < end; p += 8)
-        absorb(&s, le64_read(p));
+        absorb(&s, le64_read(p), 2);
     if (tail_size != 0)
         memcpy(last, p, tail_size);
     last[7] = (uint8_t)size;
-    absorb(&s, le64_read(last));
+    absorb(&s, le64_read(last), 2);
     s.v2 ^= 0xff;
     rounds(&s, 4);
     return fold(&s);
 }
 
-void siphash128_36(struct siphash_key key, const uint8_t data[36], uint64_t out[2])
+struct siphash_state siphash13_txid(struct siphash_key key, const uint8_t txid[32])
 {
-    struct state s = start(key);
+    struct siphash_state s = start(key);
 
     s.v1 ^= 0xee;
     for (int i = 0; i < 4; i++)
-        absorb(&s, le64_read(data + 8 * i));
-    absorb(&s, (uint64_t)36 << 56 | le32_read(data + 32));
+        absorb(&s, le64_read(txid + 8 * i), 1);
+    return s;
+}
+
+void siphash13_vout(struct siphash_state s, uint32_t vout, uint64_t out[2])
+{
+    absorb(&s, (uint64_t)36 << 56 | vout, 1);
     s.v2 ^= 0xee;
-    rounds(&s, 4);
+    rounds(&s, 3);
     out[0] = fold(&s);
     s.v1 ^= 0xdd;
-    rounds(&s, 4);
+    rounds(&s, 3);
     out[1] = fold(&s);
 }

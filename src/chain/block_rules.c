@@ -95,8 +95,6 @@ static void note_tx(struct block_facts *facts, const struct tx *tx)
         *max_lock = tx->lock_time;
     facts->has_witness |= tx->has_witness;
     facts->legacy_sigops += tx_legacy_sigops(tx);
-    for (uint32_t i = 0; i < tx->output_count; i++)
-        facts->coin_count += !script_is_unspendable(tx->outputs[i].script_pubkey);
 }
 
 static enum verdict check_txs(const struct block *block, const struct outpoint **scratch,

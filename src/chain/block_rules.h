@@ -25,7 +25,6 @@ struct block_facts {
     uint32_t legacy_sigops;
     uint32_t max_height_lock; /* largest lock time that counts and is a height; 0: none */
     uint32_t max_time_lock;   /* largest lock time that counts and is a time; 0: none */
-    uint32_t coin_count;      /* outputs that are not unspendable */
     bool has_witness;
     enum commitment commitment;
     struct bytes coinbase_script; /* script_sig, a view into the block */

@@ -9,21 +9,30 @@
 #define SEQUENCE_TIME_SHIFT 9 /* units of 512 seconds */
 #define COINBASE_SCRIPT_MIN 2
 #define COINBASE_SCRIPT_MAX 100
+#define FEW_INPUTS          32 /* each is compared with each */
 
 static int compare_outpoints(const void *a, const void *b)
 {
     const struct outpoint *const *x = a, *const *y = b;
+    uint64_t first = le64_read((*x)->txid.bytes), second = le64_read((*y)->txid.bytes);
 
-    return memcmp(*x, *y, sizeof **x);
+    return first != second ? (first < second ? -1 : 1) : memcmp(*x, *y, sizeof **x);
+}
+
+static bool has_equal_among_few(const struct tx *tx)
+{
+    for (uint32_t i = 1; i < tx->input_count; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (outpoint_equal(&tx->inputs[i].prevout, &tx->inputs[k].prevout))
+                return true;
+    return false;
 }
 
 /* CVE-2018-17144. Sorting has no bad case that a sender could choose. */
 static bool has_duplicate_inputs(const struct tx *tx, const struct outpoint **scratch)
 {
-    if (tx->input_count < 2)
-        return false;
-    if (tx->input_count == 2)
-        return outpoint_equal(&tx->inputs[0].prevout, &tx->inputs[1].prevout);
+    if (tx->input_count <= FEW_INPUTS)
+        return has_equal_among_few(tx);
     for (uint32_t i = 0; i < tx->input_count; i++)
         scratch[i] = &tx->inputs[i].prevout;
     qsort(scratch, tx->input_count, sizeof *scratch, compare_outpoints);

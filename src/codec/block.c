@@ -28,15 +28,22 @@ bool block_parse(struct block *block, struct bytes data, struct arena *arena, bo
 
         if (!tx_read(tx, &c, data.data, arena))
             return false;
-        if (with_hashes)
-            tx_hash(tx);
         block->input_count += tx->input_count;
         block->output_count += tx->output_count;
         block->stripped_size += tx->stripped_size;
     }
-    if (with_hashes)
+    if (!cursor_ok(&c) || cursor_left(&c) != 0)
+        return false;
+    if (with_hashes) {
+        txs_hash(block->txs, block->tx_count);
         block->hash = header_hash(&block->header);
-    return cursor_ok(&c) && cursor_left(&c) == 0;
+    }
+    return true;
+}
+
+static bool is_equal_pair(const uint8_t hashes[64])
+{
+    return le64_read(hashes) == le64_read(hashes + 32) && memcmp(hashes, hashes + 32, 32) == 0;
 }
 
 bool merkle_fold(uint8_t *hashes, size_t count)
@@ -45,7 +52,7 @@ bool merkle_fold(uint8_t *hashes, size_t count)
 
     while (count > 1) {
         for (size_t i = 0; i + 1 < count; i += 2)
-            has_equal_pair |= memcmp(hashes + 32 * i, hashes + 32 * (i + 1), 32) == 0;
+            has_equal_pair |= is_equal_pair(hashes + 32 * i);
         if (count % 2 != 0) {
             memcpy(hashes + 32 * count, hashes + 32 * (count - 1), 32);
             count++;

@@ -18,7 +18,7 @@ struct block {
 };
 
 /* False on a short, overlong or malformed block, or a full arena. Output offsets count from
- * data.data. With hashes, txids and wtxids are computed in the same pass. A block with no
+ * data.data. With hashes, txids and wtxids are computed too, if all parses. A block with no
  * transactions parses (the rules refuse it). */
 MUST_CHECK bool block_parse(struct block *block, struct bytes data, struct arena *arena,
                             bool with_hashes);

@@ -6,6 +6,7 @@
  * buffer before anything is allocated by it. */
 #define INPUT_SIZE_MIN  (36 + 1 + 4)
 #define OUTPUT_SIZE_MIN (8 + 1)
+#define HASHED_AT_ONCE  64 /* transactions */
 
 /* Reads a count and allocates as many elements; NULL (and a failed cursor) if they cannot all be
  * there. */
@@ -116,15 +117,37 @@ bool tx_parse(struct tx *tx, struct bytes data, struct arena *arena)
     return true;
 }
 
+/* At least one. */
+static void hash_some(struct tx *txs, size_t count)
+{
+    struct sha256_message messages[2 * HASHED_AT_ONCE], *end = messages;
+    struct tx *tx = txs;
+
+    do {
+        if (tx->has_witness)
+            *end++ = (struct sha256_message){.first = tx->raw.data,
+                                             .middle = tx->body,
+                                             .last = tx->raw.data + tx->raw.size - 4,
+                                             .out = tx->txid.bytes};
+        *end++ = (struct sha256_message){.middle = tx->raw, .out = tx->wtxid.bytes};
+    } while (++tx < txs + count);
+    sha256d_many(messages, (size_t)(end - messages));
+    for (tx = txs; tx < txs + count; tx++)
+        if (!tx->has_witness)
+            memcpy(&tx->txid, &tx->wtxid, sizeof tx->txid);
+}
+
+void txs_hash(struct tx *txs, size_t count)
+{
+    for (size_t some; count > 0; txs += some, count -= some) {
+        some = count < HASHED_AT_ONCE ? count : HASHED_AT_ONCE;
+        hash_some(txs, some);
+    }
+}
+
 void tx_hash(struct tx *tx)
 {
-    if (tx->has_witness) {
-        sha256d_two(tx->txid.bytes, tx->raw.data, tx->body, tx->raw.data + tx->raw.size - 4,
-                    tx->wtxid.bytes, tx->raw);
-    } else {
-        sha256d_once(tx->wtxid.bytes, tx->raw.data, tx->raw.size);
-        memcpy(&tx->txid, &tx->wtxid, sizeof tx->txid);
-    }
+    hash_some(tx, 1);
 }
 
 void tx_write_stripped(uint8_t *out, const struct tx *tx)

@@ -1,7 +1,7 @@
 /* checkpoint.h - the root on disk: images of its shards, and how they come back.
  *
  * In directory `ledger` of the base directory:
- *   key            magic "CAESKEY1", 32 secret bytes, crc32c le32; mode 0600
+ *   key            magic "CAESKEY2", 32 secret bytes, crc32c le32; mode 0600
  *   checkpoint.N   images of all shards
  *   manifest.N     what checkpoint.N holds (manifest.h)
  *
@@ -26,7 +26,7 @@
 
 #define CHECKPOINT_DIR "ledger"
 
-/* 0 with the bytes; -ENOENT; -EILSEQ: damaged; or -errno. */
+/* 0 with the bytes; -ENOENT, also for the key of an older version; -EILSEQ: damaged; or -errno. */
 MUST_CHECK int checkpoint_key_load(struct disk *disk, uint8_t key[LEDGER_KEY_SIZE]);
 /* Makes the directory too. What checkpoints of another key there are will not load. 0 or -errno. */
 MUST_CHECK int checkpoint_key_save(struct disk *disk, const uint8_t key[LEDGER_KEY_SIZE]);

@@ -62,29 +62,34 @@ static uint32_t check_of(const struct ledger_key *key, const uint64_t h[2], stru
     return (uint32_t)(mix(a ^ key->check.k1, b) >> (64 - COIN_CHECK_BITS));
 }
 
+struct siphash_state coin_hash_txid(const struct ledger_key *key, const struct txid *txid)
+{
+    return siphash13_txid(key->tag, txid->bytes);
+}
+
 struct coin_hash coin_hash_of(const struct ledger_key *key, const struct outpoint *outpoint)
 {
     uint64_t h[2];
 
-    siphash128_36(key->tag, (const uint8_t *)outpoint, h);
+    siphash13_vout(coin_hash_txid(key, &outpoint->txid), outpoint->vout, h);
     return hash_of(key, h);
 }
 
 uint32_t coin_check_of(const struct ledger_key *key, const struct outpoint *outpoint,
                        struct bytes txout)
 {
-    uint64_t h[2];
+    struct siphash_state state = coin_hash_txid(key, &outpoint->txid);
+    struct coin_hash hash;
 
-    siphash128_36(key->tag, (const uint8_t *)outpoint, h);
-    return check_of(key, h, txout);
+    return coin_hash_and_check(key, &state, outpoint->vout, txout, &hash);
 }
 
-uint32_t coin_hash_and_check(const struct ledger_key *key, const struct outpoint *outpoint,
-                             struct bytes txout, struct coin_hash *hash)
+uint32_t coin_hash_and_check(const struct ledger_key *key, const struct siphash_state *state,
+                             uint32_t vout, struct bytes txout, struct coin_hash *hash)
 {
     uint64_t h[2];
 
-    siphash128_36(key->tag, (const uint8_t *)outpoint, h);
+    siphash13_vout(*state, vout, h);
     *hash = hash_of(key, h);
     return check_of(key, h, txout);
 }

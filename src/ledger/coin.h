@@ -1,6 +1,11 @@
 /* coin.h - a coin as the ledger knows it: keyed hashes of its outpoint, and one word. Pure; any
  * thread. Parse workers compute the hashes beforehand, so that the ledger thread only orders
- * existence. */
+ * existence.
+ *
+ * The hash is SipHash-1-3: who makes outpoints sees neither the key nor a hash, so he can only
+ * guess which of them meet, and txids are hashes already. If tags are equal nonetheless, outpoints
+ * are compared. A new function or subkey needs a new magic of ledger/key (key_file.c): index,
+ * checkpoints and undo words hold what it gave. */
 #ifndef LEDGER_COIN_H
 #define LEDGER_COIN_H
 #include "base/hash.h"
@@ -81,9 +86,10 @@ uint32_t coin_check_of(const struct ledger_key *key, const struct outpoint *outp
 /* Outputs that begin with OP_RETURN or have more than 10,000 bytes of script are never coins. */
 bool coin_is_possible(struct bytes script_pubkey);
 
-/* Both in one. */
-uint32_t coin_hash_and_check(const struct ledger_key *key, const struct outpoint *outpoint,
-                             struct bytes txout, struct coin_hash *hash);
+/* Both in one, of an output whose transaction has that state: the hash of its txid. */
+struct siphash_state coin_hash_txid(const struct ledger_key *key, const struct txid *txid);
+uint32_t coin_hash_and_check(const struct ledger_key *key, const struct siphash_state *state,
+                             uint32_t vout, struct bytes txout, struct coin_hash *hash);
 
 /* What a coin adds to the keyed sum of its shard. */
 uint64_t coin_sum_of(const struct ledger_key *key, uint64_t tag, uint64_t word);

@@ -23,19 +23,19 @@ static uint32_t hash_all(const struct ledger_key *key, const struct block *block
 
     for (uint32_t t = 0; t < block->tx_count; t++) {
         const struct tx *tx = &block->txs[t];
-        struct outpoint outpoint = {.txid = tx->txid};
+        struct siphash_state state = coin_hash_txid(key, &tx->txid);
 
         for (uint32_t i = 0; t > 0 && i < tx->input_count; i++, hashed++) {
             hashed->hash = coin_hash_of(key, &tx->inputs[i].prevout);
             counts[part_of_shard(key, hashed->hash.shard)]++;
         }
-        for (; outpoint.vout < tx->output_count; outpoint.vout++) {
-            const struct tx_output *output = &tx->outputs[outpoint.vout];
+        for (uint32_t vout = 0; vout < tx->output_count; vout++) {
+            const struct tx_output *output = &tx->outputs[vout];
 
             if (!coin_is_possible(output->script_pubkey))
                 continue;
             hashed->check =
-                coin_hash_and_check(key, &outpoint, txout_of(block, output), &hashed->hash);
+                coin_hash_and_check(key, &state, vout, txout_of(block, output), &hashed->hash);
             counts[part_of_shard(key, hashed->hash.shard)]++;
             hashed++;
         }

@@ -1,7 +1,9 @@
 #include "base/crc32c.h"
 #include "ledger/checkpoint_names.h"
 
-#define MAGIC    "CAESKEY1"
+/* 1 was the key of SipHash-2-4: tags, and with them checks in undo words, were others. */
+#define MAGIC    "CAESKEY2"
+#define OLD      "CAESKEY1"
 #define SIZE     (8 + LEDGER_KEY_SIZE + 4)
 #define NAME     CHECKPOINT_DIR "/key"
 #define NEW_NAME NAME ".new"
@@ -32,8 +34,10 @@ int checkpoint_key_load(struct disk *disk, uint8_t key[LEDGER_KEY_SIZE])
     disk_file_close(file);
     if (rc != 0)
         return rc == -ENODATA ? -EILSEQ : rc;
-    if (memcmp(data, MAGIC, 8) != 0 || crc32c(0, data, SIZE - 4) != le32_read(data + SIZE - 4))
+    if (crc32c(0, data, SIZE - 4) != le32_read(data + SIZE - 4))
         return -EILSEQ;
+    if (memcmp(data, MAGIC, 8) != 0)
+        return memcmp(data, OLD, 8) == 0 ? -ENOENT : -EILSEQ;
     memcpy(key, data + 8, LEDGER_KEY_SIZE);
     return 0;
 }

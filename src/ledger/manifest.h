@@ -1,6 +1,6 @@
 /* manifest.h - says what a checkpoint file holds. Pure; any thread.
  *
- *   magic "CAESLED1" · network le32 · shard_count le32 · sequence le64 · tag_mask le64 · key_hash
+ *   magic "CAESLED2" · network le32 · shard_count le32 · sequence le64 · tag_mask le64 · key_hash
  * 32 for each shard: height le32 · block hash 32 · offset le64 · entry_count le64 · sum le64 ·
  *                   side_count le32 · crc32c of the image le32
  *   crc32c of all before le32

@@ -5,21 +5,25 @@
 #define MULTISIG_KEYS_MAX 20
 #define WITNESS_SCALE     4
 
-/* The forms of nearly all outputs, told by sight: the count, or -1. */
+/* The forms of nearly all outputs, told by sight: the count, or -1. Which of them comes next nobody
+ * can predict, so there is no branch between them. */
 static int sigops_of_form(struct bytes script)
 {
-    const uint8_t *s = script.data;
+    if (script.size < 22 || script.size > 34)
+        return script.size == 0 ? 0 : -1;
 
-    if (script.size == 25 && s[0] == OP_DUP && s[1] == OP_HASH160 && s[2] == 20 &&
-        s[23] == OP_EQUALVERIFY && s[24] == OP_CHECKSIG)
-        return 1;
-    if (script_is_p2sh(script))
-        return 0;
+    uint32_t size = (uint32_t)script.size;
+    uint32_t first = le32_read(script.data) & 0xffffff, last = le16_read(script.data + size - 2);
+    uint32_t opcode = first & 0xff, second = first >> 8 & 0xff;
+    bool is_p2pkh = (size == 25) & (first == (OP_DUP | OP_HASH160 << 8 | 20 << 16)) &
+                    (last == (OP_EQUALVERIFY | OP_CHECKSIG << 8));
+    bool is_p2sh =
+        (size == 23) & ((first & 0xffff) == (OP_HASH160 | 20 << 8)) & (last >> 8 == OP_EQUAL);
     /* one push that fills the rest, whatever is pushed */
-    if ((script.size == 22 || script.size == 34) && s[1] + 2u == script.size &&
-        (s[0] == OP_0 || s[0] == OP_1))
-        return 0;
-    return script.size == 0 ? 0 : -1;
+    bool is_program = ((size == 22) | (size == 34)) & (second + 2 == size) &
+                      ((opcode == OP_0) | (opcode == OP_1));
+
+    return (is_p2pkh | is_p2sh | is_program) ? is_p2pkh : -1;
 }
 
 uint32_t script_sigops(struct bytes script, bool accurate)

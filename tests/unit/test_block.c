@@ -184,6 +184,21 @@ START_TEST(doubled_subtrees_have_the_same_root_and_are_seen)
 }
 END_TEST
 
+START_TEST(hashes_that_differ_in_one_byte_are_no_equal_pair)
+{
+    uint8_t hashes[3 * 32], first[32];
+
+    memset(first, 0x5a, sizeof first);
+    for (size_t at = 0; at <= 32; at++) { /* at the end none differs */
+        memcpy(hashes, first, 32);
+        memcpy(hashes + 32, first, 32);
+        if (at < 32)
+            hashes[32 + at] ^= 1;
+        ck_assert_int_eq(merkle_fold(hashes, 2), at == 32);
+    }
+}
+END_TEST
+
 START_TEST(a_block_without_transactions_parses_and_has_a_zero_root)
 {
     struct bytes data = build_block(0);
@@ -432,6 +447,7 @@ int main(void)
     return SUITE_RUN("block", header_is_its_80_bytes, genesis_header_has_its_hash,
                      merkle_roots_equal_the_naive_ones,
                      doubled_subtrees_have_the_same_root_and_are_seen,
+                     hashes_that_differ_in_one_byte_are_no_equal_pair,
                      a_block_without_transactions_parses_and_has_a_zero_root,
                      every_truncation_and_a_byte_more_are_refused,
                      transaction_counts_allocate_only_what_the_bytes_can_hold,

@@ -25,7 +25,6 @@ START_TEST(genesis_blocks_pass)
         ck_assert_int_eq(judge(&params, raw, &facts), VALID);
         ck_assert_uint_eq(facts.weight, 4 * params.genesis_size);
         ck_assert_uint_eq(facts.legacy_sigops, 1);
-        ck_assert_uint_eq(facts.coin_count, 1);
         ck_assert_int_eq(facts.coinbase_sat, 5000000000);
         ck_assert_int_eq(facts.commitment, COMMITMENT_NONE);
     }
@@ -204,7 +203,6 @@ START_TEST(legacy_sigops_of_a_block_are_at_most_20000)
     struct bytes raw = made_write(&made, &params);
     ck_assert_int_eq(judge(&params, raw, &facts), VALID);
     ck_assert_uint_eq(facts.legacy_sigops, 20000);
-    ck_assert_uint_eq(facts.coin_count, 2); /* the long script is never a coin */
     free((void *)raw.data);
     made.inputs[1].script_sig = (struct bytes){script, 1};
     ck_assert_int_eq(judge_made(&made, &params), BAD_BLK_SIGOPS);

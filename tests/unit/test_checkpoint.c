@@ -1,5 +1,6 @@
 /* Checkpoints on the simulated disk: what is saved comes back, and what is damaged, half written or
  * of another ledger does not. */
+#include "base/crc32c.h"
 #include "io/simdisk.h"
 #include "ledger/checkpoint.h"
 #include "ledger_model.h"
@@ -364,6 +365,31 @@ START_TEST(a_key_that_is_not_whole_is_refused)
 }
 END_TEST
 
+/* Of another function, so that nothing of that time is believed: not the undo words either. */
+START_TEST(a_key_of_an_older_version_is_none)
+{
+    struct simdisk *simdisk = simdisk_new(1);
+    struct disk *disk = simdisk_open(simdisk);
+    uint8_t key[LEDGER_KEY_SIZE] = {7}, data[8 + LEDGER_KEY_SIZE + 4];
+    struct disk_file *file;
+
+    ck_assert_int_eq(checkpoint_key_save(disk, key), 0);
+    ck_assert_int_eq(disk_file_open(disk, &file, CHECKPOINT_DIR "/key", DISK_OPEN_WRITE), 0);
+    for (char version = '0'; version <= '3'; version++) {
+        ck_assert_int_eq(disk_read_sync(disk, file, data, sizeof data, 0), 0);
+        data[7] = (uint8_t)version;
+        le32_write(data + sizeof data - 4, crc32c(0, data, sizeof data - 4));
+        ck_assert_int_eq(disk_write_sync(disk, file, data, sizeof data, 0), 0);
+        ck_assert_int_eq(checkpoint_key_load(disk, key), version == '1'   ? -ENOENT
+                                                         : version == '2' ? 0
+                                                                          : -EILSEQ);
+    }
+    disk_file_close(file);
+    disk_close(disk);
+    simdisk_free(simdisk);
+}
+END_TEST
+
 START_TEST(another_ledgers_checkpoint_is_refused)
 {
     struct chain *chain = chain_new(64, 4);
@@ -673,6 +699,7 @@ int main(void)
     tcase_add_test(tcase, a_crash_after_any_change_leaves_the_old_or_the_new);
     tcase_add_test(tcase, a_failing_disk_costs_only_the_new_one);
     tcase_add_test(tcase, a_key_that_is_not_whole_is_refused);
+    tcase_add_test(tcase, a_key_of_an_older_version_is_none);
     tcase_add_test(tcase, another_ledgers_checkpoint_is_refused);
     tcase_add_test(tcase, shards_of_different_heights_are_replayed_to_one);
     tcase_add_test(tcase, replay_refuses_a_missing_and_a_doubled_coin);

@@ -69,18 +69,51 @@ START_TEST(all_lengths_equal_evp)
 }
 END_TEST
 
-static void check_two(struct prng *prng, size_t middle_size, size_t plain_size)
-{
-    uint8_t framed[4 + 400 + 4], plain[400], got[32], got_plain[32], expected[32];
+enum { BATCH = 75, BATCH_BYTES = 20000 }; /* more than are prepared at once */
 
-    prng_fill(prng, framed, sizeof framed);
-    prng_fill(prng, plain, sizeof plain);
-    sha256d_two(got, framed, (struct bytes){framed + 4, middle_size}, framed + 4 + middle_size,
-                got_plain, (struct bytes){plain, plain_size});
-    evp_sha256d(expected, framed, middle_size + 8);
-    ck_assert_mem_eq(got, expected, 32);
-    evp_sha256d(expected, plain, plain_size);
-    ck_assert_mem_eq(got_plain, expected, 32);
+static void check_messages(const struct sha256_message *messages, size_t count)
+{
+    for (const struct sha256_message *m = messages; m < messages + count; m++) {
+        static uint8_t whole[4 + BATCH_BYTES + 4];
+        size_t size = 0;
+        uint8_t expected[32];
+
+        if (m->first)
+            memcpy(whole, m->first, size = 4);
+        memcpy(whole + size, m->middle.data, m->middle.size);
+        size += m->middle.size;
+        if (m->first)
+            memcpy(whole + size, m->last, 4);
+        evp_sha256d(expected, whole, m->first ? size + 4 : size);
+        ck_assert_mem_eq(m->out, expected, 32);
+    }
+}
+
+/* A view of random bytes, which ends where the memory ends: ASan sees what is read behind it. */
+static struct sha256_message message_of(struct prng *prng, size_t size, bool is_framed,
+                                        uint8_t *out)
+{
+    uint8_t *data = xmalloc(size + 8);
+
+    prng_fill(prng, data, size + 8);
+    return (struct sha256_message){.first = is_framed ? data : NULL,
+                                   .last = is_framed ? data + 4 : NULL,
+                                   .middle = {data + 8, size},
+                                   .out = out};
+}
+
+static void check_batch(struct prng *prng, const size_t *sizes, const bool *framed, size_t count)
+{
+    static uint8_t out[BATCH][32];
+    struct sha256_message messages[BATCH] = {{0}};
+
+    for (size_t i = 0; i < count; i++)
+        messages[i] = message_of(prng, sizes[i], framed[i], out[i]);
+    memset(out, 0, sizeof out);
+    sha256d_many(messages, count);
+    check_messages(messages, count);
+    for (size_t i = 0; i < count; i++)
+        free((void *)(messages[i].middle.data - 8));
 }
 
 /* Every place at which the middle may begin to be whole blocks and the end to need another one,
@@ -92,17 +125,45 @@ static void check_all_twos(void)
     prng_init(&prng, 5);
     for (size_t size = 0; size <= 260; size++)
         for (size_t other = size % 7; other <= 330; other += 13)
-            check_two(&prng, size, other);
+            for (int framed = 0; framed < 4; framed++)
+                check_batch(&prng, (size_t[]){size, other}, (bool[]){framed & 1, framed & 2}, 2);
 }
 
-START_TEST(two_at_once_equal_evp)
+/* Any number of messages, most short, some alone in their lane for long. */
+static void check_mixtures(void)
 {
+    struct prng prng;
+
+    prng_init(&prng, 6);
+    for (int round = 0; round < 300; round++) {
+        size_t sizes[BATCH], count = round < 3 ? (size_t)round : prng_below(&prng, BATCH + 1);
+        bool framed[BATCH];
+
+        for (size_t i = 0; i < count; i++) {
+            sizes[i] = prng_below(&prng, prng_below(&prng, 10) == 0 ? BATCH_BYTES : 600);
+            framed[i] = prng_below(&prng, 2);
+        }
+        check_batch(&prng, sizes, framed, count);
+    }
+}
+
+START_TEST(many_at_once_equal_evp)
+{
+    check_all_twos();
+    check_mixtures();
+}
+END_TEST
+
+START_TEST(many_at_once_equal_evp_without_the_extensions)
+{
+#ifdef __x86_64__
     bool had_sha = has_sha;
 
-    check_all_twos();
     has_sha = false;
     check_all_twos();
+    check_mixtures();
     has_sha = had_sha;
+#endif
 }
 END_TEST
 
@@ -226,18 +287,20 @@ START_TEST(tagged_hash_starts_with_the_tag_twice)
 }
 END_TEST
 
-/* SipHash by OpenSSL, of 8 or 16 bytes. */
-static void evp_siphash(struct siphash_key key, const void *data, size_t size, uint8_t *out,
-                        size_t out_size)
+/* SipHash by OpenSSL, of 8 or 16 bytes; rounds a word and at the end. */
+static void evp_siphash(struct siphash_key key, unsigned rounds, unsigned last_rounds,
+                        const void *data, size_t size, uint64_t *out, size_t out_size)
 {
     EVP_MAC *mac = EVP_MAC_fetch(NULL, "SIPHASH", NULL);
     EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(mac);
-    OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t("size", &out_size), OSSL_PARAM_END};
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t("size", &out_size),
+                           OSSL_PARAM_construct_uint("c-rounds", &rounds),
+                           OSSL_PARAM_construct_uint("d-rounds", &last_rounds), OSSL_PARAM_END};
     size_t got;
 
     ck_assert_int_eq(EVP_MAC_init(ctx, (const uint8_t *)&key, sizeof key, params), 1);
     ck_assert_int_eq(EVP_MAC_update(ctx, data, size), 1);
-    ck_assert_int_eq(EVP_MAC_final(ctx, out, &got, out_size), 1);
+    ck_assert_int_eq(EVP_MAC_final(ctx, (uint8_t *)out, &got, out_size), 1);
     ck_assert_uint_eq(got, out_size);
     EVP_MAC_CTX_free(ctx);
     EVP_MAC_free(mac);
@@ -255,10 +318,10 @@ START_TEST(siphash_equals_openssl)
         uint64_t expected[2], got[2];
 
         prng_fill(&prng, data, sizeof data);
-        evp_siphash(key, data, size, (uint8_t *)expected, 8);
+        evp_siphash(key, 2, 4, data, size, expected, 8);
         ck_assert_uint_eq(siphash24(key, data, size), expected[0]);
-        evp_siphash(key, data, 36, (uint8_t *)expected, 16);
-        siphash128_36(key, data, got);
+        evp_siphash(key, 1, 3, data, 36, expected, 16);
+        siphash13_vout(siphash13_txid(key, data), le32_read(data + 32), got);
         ck_assert_uint_eq(got[0], expected[0]);
         ck_assert_uint_eq(got[1], expected[1]);
     }
@@ -357,8 +420,9 @@ END_TEST
 int main(void)
 {
     return SUITE_RUN("hash", published_digests, all_lengths_equal_evp,
-                     pieces_hash_as_the_whole_and_contexts_copy, two_at_once_equal_evp,
-                     a_long_message_equals_evp, fixed_sizes_equal_evp_over_many_random_messages,
+                     pieces_hash_as_the_whole_and_contexts_copy, many_at_once_equal_evp,
+                     many_at_once_equal_evp_without_the_extensions, a_long_message_equals_evp,
+                     fixed_sizes_equal_evp_over_many_random_messages,
                      fixed_sizes_equal_evp_without_the_extensions,
                      tagged_hash_starts_with_the_tag_twice, siphash_equals_openssl, siphash_vectors,
                      crc_of_pieces_is_that_of_the_whole, prng_is_the_published_one_and_even,

@@ -134,6 +134,39 @@ START_TEST(one_pair_among_thousands_of_inputs_is_found)
 }
 END_TEST
 
+/* Around the number up to which each is compared with each. Two that differ in any one byte only
+ * are no pair. */
+START_TEST(every_pair_of_equal_inputs_is_found)
+{
+    enum { COUNT = 36 };
+    struct tx_input inputs[COUNT] = {0};
+    const struct outpoint *scratch[COUNT];
+    struct tx_output output = {.amount_sat = 1};
+    struct tx tx = {.output_count = 1, .inputs = inputs, .outputs = &output, .stripped_size = 9000};
+    struct prng prng;
+
+    prng_init(&prng, 2);
+    for (uint32_t i = 0; i < COUNT; i++)
+        prng_fill(&prng, (uint8_t *)&inputs[i].prevout, sizeof inputs[i].prevout);
+    for (uint32_t count = 2; count <= COUNT; count++) {
+        tx.input_count = count;
+        ck_assert_int_eq(tx_check(&tx, scratch), VALID);
+        for (uint32_t b = 1; b < count; b++) {
+            for (uint32_t a = 0; a < b; a++) {
+                struct outpoint kept = inputs[b].prevout;
+                uint8_t *byte = (uint8_t *)&inputs[b].prevout + (a + b) % sizeof kept;
+
+                inputs[b].prevout = inputs[a].prevout;
+                ck_assert_int_eq(tx_check(&tx, scratch), BAD_TXNS_INPUTS_DUPLICATE);
+                *byte ^= (uint8_t)(1 << b % 8);
+                ck_assert_int_eq(tx_check(&tx, scratch), VALID);
+                inputs[b].prevout = kept;
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(coinbase_script_has_2_to_100_bytes)
 {
     static const uint8_t script[101];
@@ -330,9 +363,9 @@ int main(void)
     return SUITE_RUN(
         "tx_rules", empty_and_oversized_are_refused, amounts_stay_within_all_money,
         an_outpoint_is_spent_once, one_pair_among_thousands_of_inputs_is_found,
-        coinbase_script_has_2_to_100_bytes, fee_is_inputs_less_outputs,
-        input_sums_stay_within_all_money, coinbase_spent_at_depth_99_is_refused,
-        lock_time_is_below_height_or_time, relative_locks_hold_for_blocks_and_512_seconds,
-        every_input_must_pass_its_relative_lock, sigop_cost_counts_legacy_p2sh_and_witness,
-        verdicts_print_as_the_reference_does);
+        every_pair_of_equal_inputs_is_found, coinbase_script_has_2_to_100_bytes,
+        fee_is_inputs_less_outputs, input_sums_stay_within_all_money,
+        coinbase_spent_at_depth_99_is_refused, lock_time_is_below_height_or_time,
+        relative_locks_hold_for_blocks_and_512_seconds, every_input_must_pass_its_relative_lock,
+        sigop_cost_counts_legacy_p2sh_and_witness, verdicts_print_as_the_reference_does);
 }
