@@ -179,15 +179,6 @@ void index_insert(struct index *index, uint32_t shard, uint64_t tag, uint64_t wo
     s->count++;
 }
 
-void index_replace(struct index *index, uint32_t shard, uint64_t tag, uint64_t word)
-{
-    struct index_shard *s = &index->shards[shard];
-    uint64_t i = seek(s, tag);
-
-    assert(word != 0 && holds(s, i, tag));
-    s->entries[i].word = word;
-}
-
 uint64_t index_delete(struct index *index, uint32_t shard, uint64_t tag)
 {
     struct index_shard *s = &index->shards[shard];

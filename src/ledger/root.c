@@ -106,29 +106,20 @@ int root_find_exact(struct root *root, const struct outpoint *outpoint,
     return rc;
 }
 
-int root_insert(struct root *root, const struct outpoint *outpoint, const struct coin_hash *hash,
-                uint64_t word, bool replace)
+bool root_insert(struct root *root, const struct outpoint *outpoint, const struct coin_hash *hash,
+                 uint64_t word)
 {
     bool is_exact;
     uint64_t old = root_find(root, outpoint, hash, &is_exact);
 
-    if (old == 0) {
+    if (is_exact || (old != 0 && coin_word_pos(old) == coin_word_pos(word)))
+        return false;
+    if (old == 0)
         index_insert(&root->index, hash->shard, hash->tag, word);
-    } else {
-        int rc = root_find_exact(root, outpoint, hash, &old);
-        if (rc != 0)
-            return rc;
-        if (old != 0 && !replace)
-            return -EEXIST;
-        if (old == 0)
-            root_add_side(root, outpoint, hash, word);
-        else if (is_exact)
-            side_find(root, outpoint, hash)->word = word;
-        else
-            index_replace(&root->index, hash->shard, hash->tag, word);
-    }
-    sum_change(root, hash, old, word);
-    return 0;
+    else
+        root_add_side(root, outpoint, hash, word);
+    sum_change(root, hash, 0, word);
+    return true;
 }
 
 uint64_t root_delete(struct root *root, const struct outpoint *outpoint,

@@ -151,7 +151,8 @@ void finish_job(struct engine *engine, struct block_job *job, enum verdict verdi
 void finish_stored(struct engine *engine, struct block_job *job);
 void reap_job(struct engine *engine, struct block_job *job);
 
-/* A stored block turned out rotten: it counts as missing, and so does all after it. */
+/* A stored block turned out rotten: it counts as missing, and so does all after it, until it has
+ * been fetched again. */
 void lose_block(struct engine *engine, struct header_node *node);
 
 /* connect.c */
@@ -199,8 +200,10 @@ enum verdict judge_without_coins(struct engine *engine, const struct header_node
                                  struct bytes raw);
 /* ledger_config's. */
 int outpoint_at(void *context, uint64_t pos, struct outpoint *outpoint);
-/* Reads size bytes at pos of blocks.bin on the ledger thread: 0 or -errno. */
-MUST_CHECK int read_bytes(struct engine *engine, uint64_t pos, void *out, size_t size);
+/* A stored block by a plain read, all of it in the arena: 0, -EBADMSG (it is damaged:
+ * engine->rotten) or -errno. */
+MUST_CHECK int read_whole(struct engine *engine, const struct block_entry *entry,
+                          struct arena *arena, struct block *block);
 
 /* engine.c */
 void start_threads(struct engine *engine);
@@ -234,7 +237,7 @@ MUST_CHECK int recover_ledger(struct engine *engine, struct header_node *goal,
                               const struct header_node *limit);
 /* A stored block as the ledger takes it, all of it in the arena but events, which the caller
  * clears: 0, -EBADMSG (it is damaged) or -errno. */
-MUST_CHECK int read_ledger_block(struct engine *engine, const struct header_node *node,
+MUST_CHECK int read_ledger_block(struct engine *engine, struct header_node *node,
                                  struct arena *arena, struct block *block,
                                  struct block_events *events, struct ledger_block *lb);
 

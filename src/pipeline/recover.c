@@ -8,22 +8,14 @@
 
 #define PROGRESS_US 5000000
 
-int read_ledger_block(struct engine *engine, const struct header_node *node, struct arena *arena,
+int read_ledger_block(struct engine *engine, struct header_node *node, struct arena *arena,
                       struct block *block, struct block_events *events, struct ledger_block *lb)
 {
-    struct block_facts facts;
-    uint8_t *raw = arena_alloc(arena, node->size);
-    int error = read_bytes(engine, node->pos, raw, node->size);
+    struct block_entry entry = {.pos = node->pos, .node = node, .size = node->size};
+    int error = read_whole(engine, &entry, arena, block);
 
-    if (error == -ENODATA)
-        error = -EBADMSG;
     if (error < 0)
         return error;
-    if (!block_parse(block, (struct bytes){raw, node->size}, arena, true) ||
-        !block_hash_equal(&block->hash, &node->hash) ||
-        block_check(engine->params, block, arena, &facts) != VALID)
-        return -EBADMSG;
-
     if (!block_events_make(&engine->key, block, arena, events))
         return -ENOMEM;
     *lb = (struct ledger_block){
@@ -61,6 +53,8 @@ static int replay_block(struct engine *engine, struct header_node *node)
         uint64_t *words = xmalloc((count + 1) * sizeof *words);
 
         error = ledger_replay(engine->ledger, &lb, node, words);
+        if (error == -EBADMSG) /* half applied, unlike one that is damaged itself */
+            error = -EILSEQ;
         if (error == 0)
             keep_words(engine, node, words, count);
         else

@@ -89,12 +89,10 @@ static void step(struct index *index, struct model *model, uint64_t i, bool inse
         model->words[i] = 0;
         return;
     }
-    if (model->words[i] == 0) {
-        index_insert(index, 0, model->tags[i], word);
-        model->count++;
-    } else {
-        index_replace(index, 0, model->tags[i], word);
-    }
+    if (model->words[i] != 0)
+        return;
+    index_insert(index, 0, model->tags[i], word);
+    model->count++;
     model->words[i] = word;
 }
 
