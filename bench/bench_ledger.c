@@ -310,10 +310,8 @@ static void bench_blocks(struct bench *bench)
         assert(rc == 0 && result.verdict == CONNECT_OK);
         bench->tip = world;
         struct world *next = ledger_to_fold(bench->ledger, world);
-        if (next) {
-            rc = ledger_fold(bench->ledger, next, NULL);
-            assert(rc == 0);
-        }
+        if (next)
+            ledger_fold(bench->ledger, next, NULL);
         if (s >= 0) {
             connect[s] = middle - start;
             fold[s] = cpu_ns() - middle;

@@ -11,7 +11,6 @@ struct folding {
     struct world *worlds[WORLD_SLOTS_MAX];
     size_t count;
     uint64_t *const *undo;
-    int errors[LEDGER_PARTS];
 };
 
 static void look_ahead(const struct root *root, const struct recent *recent,
@@ -42,8 +41,9 @@ static bool is_passed(const struct folding *f, const struct recent *recent,
     return true;
 }
 
-static int fold_event(struct folding *f, const struct recent *recent, const struct event *event,
-                      uint64_t *undo)
+/* Whatever the root says against it, this world was never verified. */
+static void fold_event(struct folding *f, const struct recent *recent, const struct event *event,
+                       uint64_t *undo)
 {
     struct root *root = &f->ledger->root;
     struct coin_hash hash = event_hash(event);
@@ -51,16 +51,17 @@ static int fold_event(struct folding *f, const struct recent *recent, const stru
 
     if (!(event->flags & EVENT_SPEND)) {
         if (is_own || is_passed(f, recent, event))
-            return 0;
-        return root_insert(root, &event->outpoint, &hash, event->word, true);
+            return;
+        bool is_new = root_insert(root, &event->outpoint, &hash, event->word);
+        assert(is_new);
+        return;
     }
     if (undo && !(event->flags & EVENT_REPLACED))
         undo[event->place] = is_own ? 0 : event->word;
     if (is_own || event->flags & EVENT_PASSED)
-        return 0;
+        return;
     uint64_t gone = root_delete(root, &event->outpoint, &hash, event->word);
-    assert(gone == event->word); /* else this world was never verified */
-    return 0;
+    assert(gone == event->word);
 }
 
 static void fold_part(void *arg, uint32_t part)
@@ -76,11 +77,7 @@ static void fold_part(void *arg, uint32_t part)
 
         for (uint32_t e = events_begin(world->ends, part); e < world->ends[part]; e++) {
             look_ahead(root, recent, &world->events[e], end);
-            int rc = fold_event(f, recent, &world->events[e], f->undo ? f->undo[w] : NULL);
-            if (rc != 0) {
-                f->errors[part] = rc;
-                return;
-            }
+            fold_event(f, recent, &world->events[e], f->undo ? f->undo[w] : NULL);
             recent_remove(recent, world, e);
         }
     }
@@ -89,7 +86,7 @@ static void fold_part(void *arg, uint32_t part)
     index_grow_step(&root->index, part * shards, shards);
 }
 
-int ledger_fold(struct ledger *ledger, struct world *world, uint64_t *const *undo)
+void ledger_fold(struct ledger *ledger, struct world *world, uint64_t *const *undo)
 {
     struct folding f = {.ledger = ledger, .undo = undo};
     struct world *old = ledger->root_world;
@@ -105,9 +102,6 @@ int ledger_fold(struct ledger *ledger, struct world *world, uint64_t *const *und
         event_count += w->ends[LEDGER_PARTS - 1];
     }
     ledger_run_parts(ledger, fold_part, &f, event_count);
-    for (uint32_t p = 0; p < LEDGER_PARTS; p++)
-        if (f.errors[p] != 0)
-            return f.errors[p];
     free(world->events);
     world->events = NULL;
     world->created_count = world->spent_count = world->undo_count = 0;
@@ -116,7 +110,6 @@ int ledger_fold(struct ledger *ledger, struct world *world, uint64_t *const *und
     ledger->root_world = world;
     f.worlds[f.count - 1] = old;
     worlds_release(ledger, f.worlds, f.count);
-    return 0;
 }
 
 struct absent {
@@ -173,9 +166,8 @@ static int put_inputs_back(struct root *root, const struct ledger_block *lb, con
         }
         if (coin_word_pos(word) == 0)
             return -EILSEQ;
-        int rc = root_insert(root, &event->outpoint, &hash, word, false);
-        if (rc != 0)
-            return rc == -EEXIST ? -EILSEQ : rc;
+        if (!root_insert(root, &event->outpoint, &hash, word))
+            return -EILSEQ;
     }
     return 0;
 }
@@ -230,10 +222,16 @@ static int replay_create(struct root *root, const struct ledger_block *lb,
                          const struct event *event)
 {
     struct coin_hash hash = event_hash(event);
-    int rc = root_insert(root, &event->outpoint, &hash, event->word + lb->pos,
-                         lb->bip30 == BIP30_OVERWRITE);
+    uint64_t old = 0;
+    int rc = 0;
 
-    return rc == -EEXIST ? -EILSEQ : rc;
+    if (lb->bip30 == BIP30_OVERWRITE)
+        rc = root_find_exact(root, &event->outpoint, &hash, &old);
+    if (rc != 0)
+        return rc;
+    if (old != 0)
+        (void)root_delete(root, &event->outpoint, &hash, old);
+    return root_insert(root, &event->outpoint, &hash, event->word + lb->pos) ? 0 : -EILSEQ;
 }
 
 struct replaying {

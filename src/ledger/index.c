@@ -182,15 +182,6 @@ uint64_t index_insert(struct index *index, uint32_t shard, uint64_t tag, uint64_
     return 0;
 }
 
-void index_replace(struct index *index, uint32_t shard, uint64_t tag, uint64_t word)
-{
-    struct index_shard *s = &index->shards[shard];
-    uint64_t i = seek(s, tag);
-
-    assert(word != 0 && holds(s, i, tag));
-    s->entries[i].word = word;
-}
-
 uint64_t index_delete(struct index *index, uint32_t shard, uint64_t tag, uint64_t word)
 {
     struct index_shard *s = &index->shards[shard];

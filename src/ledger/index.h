@@ -55,8 +55,6 @@ static inline void index_prefetch(const struct index *index, uint32_t shard, uin
 uint64_t index_find(const struct index *index, uint32_t shard, uint64_t tag);
 /* 0, or the word that tag has already: then nothing is changed. */
 uint64_t index_insert(struct index *index, uint32_t shard, uint64_t tag, uint64_t word);
-/* tag is there. */
-void index_replace(struct index *index, uint32_t shard, uint64_t tag, uint64_t word);
 /* Takes tag out if it has word, or whatever it has if word is 0: what it had, or 0. */
 uint64_t index_delete(struct index *index, uint32_t shard, uint64_t tag, uint64_t word);
 

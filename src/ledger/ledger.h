@@ -22,7 +22,8 @@ struct ledger_config {
     uint64_t coins_hint;  /* sizes the first shards; they grow by themselves */
 
     /* The outpoint whose TxOut begins at pos, by a plain read of the block there: 0 or -errno.
-     * Called on equal tags only, which chance makes a few times in the life of a 64-bit ledger. */
+     * Called where an outpoint that may be no coin has a coin's tag, which chance makes a few times
+     * in the life of a 64-bit ledger. */
     int (*outpoint_at)(void *ctx, uint64_t pos, struct outpoint *outpoint);
     /* Calls run for parts 0 to count - 1 on any threads, and returns when all are done; there are
      * so many events in them together. NULL: one after the other. outpoint_at is then called on
@@ -124,22 +125,21 @@ uint32_t world_undo_count(const struct world *world);
  * them creates and another spends never comes into the index); all that does not descend from it is
  * dropped. undo (or NULL): for each of them, the lowest first, where to put its world_undo_count
  * words: the coin each input took out of its parent's world, 0 for one that was created in the
- * block itself. 0 or -errno of outpoint_at; after an error the ledger is only good for ledger_free.
- */
-MUST_CHECK int ledger_fold(struct ledger *ledger, struct world *world, uint64_t *const *undo);
+ * block itself. */
+void ledger_fold(struct ledger *ledger, struct world *world, uint64_t *const *undo);
 
 /* Steps the root back over its own block, lb, with the words of its fold. There must be no world
  * but the root. A coin that lb replaced (BIP30_OVERWRITE) does not come back: so does the reference
- * node. 0, -errno of outpoint_at, or -EILSEQ when block and words do not fit the root; after an
- * error the ledger is only good for ledger_free. */
+ * node. 0, or -EILSEQ when block and words do not fit the root; then the ledger is only good for
+ * ledger_free. */
 MUST_CHECK int ledger_unfold(struct ledger *ledger, const struct ledger_block *lb,
                              const uint64_t *undo, uint32_t undo_count);
 
 /* Recovery: applies lb, the block of node, next after the root's and known to be valid, to the root
  * itself; shards whose image was of this height or above are left alone. There must be no world but
- * the root. undo as in ledger_fold, UINT64_MAX for an input whose shard was left alone. 0, -errno
- * of outpoint_at, or -EILSEQ: a coin is missing, or there already, so the image is damaged; after
- * an error the ledger is only good for ledger_free. */
+ * the root. undo as in ledger_fold, UINT64_MAX for an input whose shard was left alone. 0; -EILSEQ:
+ * a coin is missing, or there already, so the image is damaged; or -errno of outpoint_at (only with
+ * BIP30_OVERWRITE). After an error the ledger is only good for ledger_free. */
 MUST_CHECK int ledger_replay(struct ledger *ledger, const struct ledger_block *lb,
                              struct header_node *node, uint64_t *undo);
 /* The block of the newest shard image. Worlds may be made once the root is there. */

@@ -106,27 +106,18 @@ int root_find_exact(struct root *root, const struct outpoint *outpoint,
     return rc;
 }
 
-int root_insert(struct root *root, const struct outpoint *outpoint, const struct coin_hash *hash,
-                uint64_t word, bool replace)
+bool root_insert(struct root *root, const struct outpoint *outpoint, const struct coin_hash *hash,
+                 uint64_t word)
 {
     struct side_coin *coin = side_find(root, outpoint, hash);
     uint64_t old = coin ? coin->word : index_insert(&root->index, hash->shard, hash->tag, word);
 
-    if (old != 0) {
-        int rc = root_find_exact(root, outpoint, hash, &old);
-        if (rc != 0)
-            return rc;
-        if (old != 0 && !replace)
-            return -EEXIST;
-        if (old == 0)
-            root_add_side(root, outpoint, hash, word);
-        else if (coin)
-            coin->word = word;
-        else
-            index_replace(&root->index, hash->shard, hash->tag, word);
-    }
-    sum_change(root, hash, old, word);
-    return 0;
+    if (coin || coin_word_pos(old) == coin_word_pos(word))
+        return false;
+    if (old != 0)
+        root_add_side(root, outpoint, hash, word);
+    sum_change(root, hash, 0, word);
+    return true;
 }
 
 uint64_t root_delete(struct root *root, const struct outpoint *outpoint,

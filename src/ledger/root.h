@@ -1,11 +1,13 @@
 /* root.h - the coin set after the last folded block, exact although its index knows only tags.
  *
- * 1. The index holds at most one coin of each tag. A coin whose tag is taken when it comes is
- * compared with the one that has it, by reading that one's block; if it is another outpoint, it
- * goes aside into a small table that holds outpoints in full, and stays there until it is spent.
+ * 1. The index holds at most one coin of each tag. A coin whose tag is taken when it comes goes
+ * aside into a small table that holds outpoints in full, and stays there until it is spent. Nothing
+ * is read for that, so nothing can fail: a block is connected before it comes here, and that has
+ * told its outputs from all coins that there are (BIP30, BIP34).
  * 2. So a coin is the one aside with its outpoint, or else the one in the index with its tag, or
- * nowhere. For an outpoint that is known to be a coin, that is exact without any read. Each shard
- * has a keyed sum over its coins, and the block that it stands at.
+ * nowhere. For an outpoint that is known to be a coin, that is exact without any read; whether one
+ * is a coin only the block of the one with its tag can say. Each shard has a keyed sum over its
+ * coins, and the block that it stands at.
  * Thread: the ledger's, or whoever has the part. */
 #ifndef LEDGER_ROOT_H
 #define LEDGER_ROOT_H
@@ -56,10 +58,10 @@ uint64_t root_find(const struct root *root, const struct outpoint *outpoint,
 MUST_CHECK int root_find_exact(struct root *root, const struct outpoint *outpoint,
                                const struct coin_hash *hash, uint64_t *word);
 
-/* 0; -EEXIST when that very coin is there (nothing is changed, or with replace it gets the new word
- * and the result is 0); or -errno of outpoint_at. */
-MUST_CHECK int root_insert(struct root *root, const struct outpoint *outpoint,
-                           const struct coin_hash *hash, uint64_t word, bool replace);
+/* Of an outpoint that is no coin. False: its TxOut is one already, by some fault; nothing is
+ * changed. */
+MUST_CHECK bool root_insert(struct root *root, const struct outpoint *outpoint,
+                            const struct coin_hash *hash, uint64_t word);
 /* Loading: a coin that was aside. */
 void root_add_side(struct root *root, const struct outpoint *outpoint, const struct coin_hash *hash,
                    uint64_t word);

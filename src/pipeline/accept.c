@@ -256,6 +256,10 @@ static void connect_or_wait(struct engine *engine, struct block_job *job)
 {
     struct header_node *node = job->node, *prev = node->prev;
 
+    if (node_work(engine, node)->world) { /* it was verified, and had rotten since */
+        finish_job(engine, job, VALID, SCRIPT_OK);
+        return;
+    }
     job->state = JOB_WAITING;
     if (node_work(engine, prev)->world) {
         push_ready(engine, node);
@@ -283,6 +287,8 @@ void lose_block(struct engine *engine, struct header_node *node)
 {
     char hash[65];
 
+    if (!node_has(node, HEADER_HAS_BLOCK))
+        return;
     hash_to_hex(hash, node->hash.bytes);
     engine_log(
         engine, ENGINE_LOG_ERROR,

@@ -107,7 +107,7 @@ static void read_ahead(struct engine *engine)
 }
 
 /* One step back; 0, or an error: -ENOENT without undo words. */
-static int unfold(struct engine *engine, const struct header_node *root)
+static int unfold(struct engine *engine, struct header_node *root)
 {
     struct arena arena;
     struct block block;

@@ -328,8 +328,8 @@ static size_t path_to(struct engine *engine, struct header_node *node,
     return count;
 }
 
-/* The root becomes node's world. False: the node must stop. */
-static bool fold(struct engine *engine, struct header_node *node)
+/* The root becomes node's world. */
+static void fold(struct engine *engine, struct header_node *node)
 {
     struct header_node *path[FOLD_MAX];
     uint64_t *words[FOLD_MAX];
@@ -345,18 +345,10 @@ static bool fold(struct engine *engine, struct header_node *node)
     struct world *world = node_work(engine, node)->world;
     for (size_t i = 0; i < count; i++)
         node_work(engine, path[i]->prev)->world = NULL;
-    int error = ledger_fold(engine->ledger, world, words);
+    ledger_fold(engine->ledger, world, words);
     uint64_t each_us = (clock_monotonic_us() - begun_us) / count;
-    for (size_t i = 0; i < count; i++) {
-        if (error == 0)
-            save_folded(engine, path[i], words[i], counts[i], each_us);
-        else
-            free(words[i]);
-    }
-    if (error < 0)
-        engine_fail(engine, error == -EBADMSG ? ENGINE_CORRUPT : ENGINE_DISK,
-                    "folding block %d failed: %s", node->height, strerror(-error));
-    return error == 0;
+    for (size_t i = 0; i < count; i++)
+        save_folded(engine, path[i], words[i], counts[i], each_us);
 }
 
 /* The root stops at a block whose coin set is known: there it is compared. */
@@ -412,8 +404,8 @@ void fold_worlds(struct engine *engine)
 
         if (!goal || !is_fold_worthwhile(engine, goal))
             return;
-        if (fold(engine, goal))
-            drop_stale_forks(engine, root, goal);
+        fold(engine, goal);
+        drop_stale_forks(engine, root, goal);
     }
 }
 
@@ -422,5 +414,5 @@ void fold_rest(struct engine *engine)
     struct header_node *goal;
 
     while (!engine->is_failed && (goal = fold_goal(engine, UINT64_MAX)))
-        (void)fold(engine, goal);
+        fold(engine, goal);
 }

@@ -36,8 +36,9 @@ struct audit {
     struct muhash set;
     uint64_t coin_count;
     int64_t amount_sat;
-    const char *wrong; /* the first */
-    char damaged[120]; /* or this */
+    const char *wrong;                 /* the first */
+    const struct block_entry *damaged; /* a block that has rotted, or NULL */
+    bool has_more_damaged;
 };
 
 static void fail(struct audit *audit, const char *wrong)
@@ -216,27 +217,52 @@ static bool has_its_txs(const struct block *block, struct arena *arena)
     return memcmp(root, block->header.merkle_root, sizeof root) == 0;
 }
 
-/* NULL, or what is wrong. */
-static const char *read_block(struct reader *r, const struct block_entry *entry,
-                              struct arena *arena, struct block *block)
+static void run_lose(struct engine *engine, struct command *command)
 {
-    struct audit *audit = r->audit;
-    uint8_t *raw = arena_alloc(arena, entry->size);
-
-    if (disk_read_sync(r->disk, r->blocks, raw, entry->size, entry->pos) < 0)
-        return "blocks.bin cannot be read";
-    if (block_parse(block, (struct bytes){raw, entry->size}, arena, true) && block->tx_count > 0 &&
-        block_hash_equal(&block->hash, &entry->node->hash) && has_its_txs(block, arena))
-        return NULL;
-    pthread_mutex_lock(&audit->mutex);
-    snprintf(audit->damaged, sizeof audit->damaged,
-             "the block of height %d is damaged, at byte %" PRIu64 " of blocks.bin",
-             entry->node->height, entry->pos);
-    pthread_mutex_unlock(&audit->mutex);
-    return audit->damaged;
+    lose_block(engine, command->u.state);
 }
 
-/* The coins from *place on that lie in entry's block. */
+static void lost(struct command *command)
+{
+    text_clear(&command->text);
+    free(command);
+}
+
+/* The ledger thread has it fetched again; were it too busy to be told, the next audit would. */
+static void lose(struct audit *audit, const struct block_entry *entry)
+{
+    struct command *command = xcalloc(1, sizeof *command);
+
+    pthread_mutex_lock(&audit->mutex);
+    if (!audit->damaged)
+        audit->damaged = entry;
+    audit->has_more_damaged = audit->has_more_damaged || audit->damaged != entry;
+    pthread_mutex_unlock(&audit->mutex);
+    text_init(&command->text, AUDIT_TEXT_MAX);
+    command->run = run_lose;
+    command->done = lost;
+    command->u.state = entry->node;
+    if (!engine_post(audit->engine, command))
+        lost(command);
+}
+
+/* 0, -EBADMSG (it is damaged) or -errno. */
+static int read_block(struct reader *r, const struct block_entry *entry, struct arena *arena,
+                      struct block *block)
+{
+    uint8_t *raw = arena_alloc(arena, entry->size);
+    int error = disk_read_sync(r->disk, r->blocks, raw, entry->size, entry->pos);
+
+    if (error < 0)
+        return error;
+    return block_parse(block, (struct bytes){raw, entry->size}, arena, true) &&
+                   block->tx_count > 0 && block_hash_equal(&block->hash, &entry->node->hash) &&
+                   has_its_txs(block, arena)
+               ? 0
+               : -EBADMSG;
+}
+
+/* The coins from *place on that lie in entry's block; those of a damaged one are passed over. */
 static const char *read_block_coins(struct reader *r, const struct block_entry *entry,
                                     const uint64_t **place, const uint64_t *end)
 {
@@ -244,8 +270,13 @@ static const char *read_block_coins(struct reader *r, const struct block_entry *
     struct block block;
 
     arena_init(&arena, SIZE_MAX);
-    const char *wrong = read_block(r, entry, &arena, &block);
-    for (uint32_t t = 0; !wrong && t < block.tx_count; t++)
+    int error = read_block(r, entry, &arena, &block);
+    const char *wrong = error < 0 && error != -EBADMSG ? "blocks.bin cannot be read" : NULL;
+    if (error == -EBADMSG)
+        lose(r->audit, entry);
+    while (error == -EBADMSG && *place < end && **place / 2 < entry->pos + entry->size)
+        ++*place;
+    for (uint32_t t = 0; error == 0 && !wrong && t < block.tx_count; t++)
         for (uint32_t o = 0; !wrong && *place < end && o < block.txs[t].output_count; o++)
             if (**place / 2 == entry->pos + block.txs[t].outputs[o].offset) {
                 uint32_t code = (uint32_t)entry->node->height * 2 + (**place & 1);
@@ -423,6 +454,16 @@ static void put_result(struct audit *audit, struct text *text, const uint8_t ser
                    audit->height);
 }
 
+static void put_damaged(const struct audit *audit, struct text *text)
+{
+    text_printf(text,
+                "error: the block of height %d is damaged, at byte %" PRIu64
+                " of blocks.bin%s: asked for again, audit once more when %s there\n",
+                audit->damaged->node->height, audit->damaged->pos,
+                audit->has_more_damaged ? ", and so are others" : "",
+                audit->has_more_damaged ? "they are" : "it is");
+}
+
 /* NULL, or what is wrong. */
 static const char *check_space(struct audit *audit, uint64_t coin_count)
 {
@@ -449,10 +490,12 @@ static void work_audit(struct engine *engine, struct command *command)
         read_all(audit);
         wrong = audit->wrong;
     }
-    if (!wrong)
+    if (!wrong && !audit->damaged)
         wrong = hash_all(audit, serialized);
     if (wrong)
         text_printf(&command->text, "error: %s\n", wrong);
+    else if (audit->damaged)
+        put_damaged(audit, &command->text);
     else
         put_result(audit, &command->text, serialized);
     spill_clear(&audit->places);

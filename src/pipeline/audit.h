@@ -6,7 +6,9 @@
  * 2. The list is cut into parts by position. Threads take a part each: they read its blocks in
  * order, add the coins to a MuHash, and sort them into parts by txid.
  * 3. Those parts, sorted one after the other, give hash_serialized_3. What does not fit memory is
- * in files in audit/, for which there must be room beforehand. */
+ * in files in audit/, for which there must be room beforehand.
+ * 4. What has rotted is found on the way, all of it in one go: the ledger thread has it fetched
+ * again, and the audit ends without figures. */
 #ifndef PIPELINE_AUDIT_H
 #define PIPELINE_AUDIT_H
 #include "ledger/checkpoint.h"

@@ -7,7 +7,7 @@
 #define TXOUT_USUAL 42 /* bytes, at most */
 #define AHEAD       16 /* inputs whose TxOuts are on their way to the processor */
 
-/* The coin must be the one the ledger meant: an equal tag is not enough. */
+/* The coin must be the one the ledger meant: an equal tag is not enough. Of bytes in memory. */
 static bool coin_matches(const struct pipeline *pipeline, const struct coin_ref *ref,
                          const struct outpoint *outpoint, struct bytes txout)
 {
@@ -186,7 +186,8 @@ static enum verdict gather(struct pipeline *pipeline, struct block_job *job)
     return VALID;
 }
 
-/* Takes over what the disk thread read into the arena. The flat input index is the read's tag. */
+/* Takes over what the disk thread read into the arena, where the check also tells bytes that have
+ * rotted. The flat input index is the read's tag. */
 static bool take_cold(struct pipeline *pipeline, struct block_job *job)
 {
     const struct outpoint **outpoints =
@@ -201,7 +202,8 @@ static bool take_cold(struct pipeline *pipeline, struct block_job *job)
     for (size_t r = 0; r < job->request.count; r++) {
         const struct prevout_read *read = &job->request.reads[r];
 
-        if (!coin_matches(pipeline, &job->refs[read->tag], outpoints[read->tag], read->txout.raw))
+        if (coin_check_of(pipeline->key, outpoints[read->tag], read->txout.raw) !=
+            job->refs[read->tag].check)
             return false;
         job->prevouts[read->tag] = (struct tx_output){.amount_sat = read->txout.amount_sat,
                                                       .script_pubkey = read->txout.script_pubkey};

@@ -109,6 +109,11 @@ static void connected(struct engine *engine, struct block_job *job, const struct
     world_set_user(job->world, NULL);
     world_drop(engine->ledger, job->world);
     job->world = NULL;
+    if (c->error == -EBADMSG && engine->rotten) { /* tried again when that block is there again */
+        finish_stored(engine, job);
+        lose_block(engine, engine->rotten);
+        return;
+    }
     if (c->error < 0) {
         engine_fail(engine, ENGINE_DISK, "reading blocks.bin failed: %s", strerror(-c->error));
         finish_stored(engine, job);
@@ -137,6 +142,7 @@ void connect_collected(struct engine *engine)
                                                    .events = &jobs[i]->events,
                                                    .bip30 = jobs[i]->bip30},
                                             .refs = jobs[i]->refs};
+    engine->rotten = NULL;
     worlds_connect(engine->ledger, connecting, count);
     uint64_t each_ns = (clock_monotonic_us() - since_us) * 1000 / count;
     for (size_t i = 0; i < count; i++) {

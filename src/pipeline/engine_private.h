@@ -102,8 +102,9 @@ struct engine {
     const char *script_reason; /* why scripts are checked; NULL: they are assumed valid */
     bool has_script_reason;
 
-    struct header_node *rotten;        /* the block that the last -EBADMSG was about; or NULL */
-    struct block_job *oldest, *newest; /* connected jobs by serial */
+    _Atomic(struct header_node *) rotten; /* the block that the last -EBADMSG was about, or NULL;
+                                             whoever reads blocks writes */
+    struct block_job *oldest, *newest;    /* connected jobs by serial */
     uint64_t serial;
     uint32_t job_count;  /* jobs the ledger thread has: parsing not counted */
     uint32_t read_count; /* jobs being read back */
@@ -152,7 +153,8 @@ void finish_job(struct engine *engine, struct block_job *job, enum verdict verdi
 void finish_stored(struct engine *engine, struct block_job *job);
 void reap_job(struct engine *engine, struct block_job *job);
 
-/* A stored block turned out rotten: it counts as missing, and so does all after it. */
+/* A stored block turned out rotten: it counts as missing, and so does all after it, until it has
+ * been fetched again. */
 void lose_block(struct engine *engine, struct header_node *node);
 
 /* connect.c */
@@ -200,8 +202,10 @@ enum verdict judge_without_coins(struct engine *engine, const struct header_node
                                  struct bytes raw);
 /* ledger_config's. */
 int outpoint_at(void *context, uint64_t pos, struct outpoint *outpoint);
-/* Reads size bytes at pos of blocks.bin, on the ledger thread or in its parts: 0 or -errno. */
-MUST_CHECK int read_bytes(struct engine *engine, uint64_t pos, void *out, size_t size);
+/* A stored block by a plain read, all of it in the arena: 0, -EBADMSG (it is damaged:
+ * engine->rotten) or -errno. */
+MUST_CHECK int read_whole(struct engine *engine, const struct block_entry *entry,
+                          struct arena *arena, struct block *block);
 
 /* engine.c */
 void start_threads(struct engine *engine);
@@ -235,7 +239,7 @@ MUST_CHECK int recover_ledger(struct engine *engine, struct header_node *goal,
                               const struct header_node *limit);
 /* A stored block as the ledger takes it, all of it in the arena but events, which the caller
  * clears: 0, -EBADMSG (it is damaged) or -errno. */
-MUST_CHECK int read_ledger_block(struct engine *engine, const struct header_node *node,
+MUST_CHECK int read_ledger_block(struct engine *engine, struct header_node *node,
                                  struct arena *arena, struct block *block,
                                  struct block_events *events, struct ledger_block *lb);
 

@@ -32,7 +32,8 @@ struct judge {
     struct coin_origin *origins;
 };
 
-int read_bytes(struct engine *engine, uint64_t pos, void *out, size_t size)
+/* On the ledger thread, or one that does a part for it. */
+static int read_bytes(struct engine *engine, uint64_t pos, void *out, size_t size)
 {
     const struct block_entry *entry = block_table_find(engine->table, pos);
     const uint8_t *resident = entry ? atomic_load(&node_work(engine, entry->node)->resident) : NULL;
@@ -61,16 +62,16 @@ static int find_outpoint(const struct block *block, uint64_t offset, struct outp
 }
 
 /* The header's hash does not cover the transactions: the merkle root does. */
-static int read_whole(struct engine *engine, const struct block_entry *entry, struct arena *arena,
-                      struct block *block)
+int read_whole(struct engine *engine, const struct block_entry *entry, struct arena *arena,
+               struct block *block)
 {
     struct block_facts facts;
     uint8_t *raw = arena_alloc(arena, entry->size);
     int error = read_bytes(engine, entry->pos, raw, entry->size);
 
-    if (error < 0)
+    if (error < 0 && error != -ENODATA)
         return error;
-    if (block_parse(block, (struct bytes){raw, entry->size}, arena, true) &&
+    if (error == 0 && block_parse(block, (struct bytes){raw, entry->size}, arena, true) &&
         block_hash_equal(&block->hash, &entry->node->hash) &&
         block_check(engine->params, block, arena, &facts) == VALID)
         return 0;

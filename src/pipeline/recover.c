@@ -28,22 +28,14 @@ struct replay {
     size_t size; /* of their bytes */
 };
 
-int read_ledger_block(struct engine *engine, const struct header_node *node, struct arena *arena,
+int read_ledger_block(struct engine *engine, struct header_node *node, struct arena *arena,
                       struct block *block, struct block_events *events, struct ledger_block *lb)
 {
-    struct block_facts facts;
-    uint8_t *raw = arena_alloc(arena, node->size);
-    int error = read_bytes(engine, node->pos, raw, node->size);
+    struct block_entry entry = {.pos = node->pos, .node = node, .size = node->size};
+    int error = read_whole(engine, &entry, arena, block);
 
-    if (error == -ENODATA)
-        error = -EBADMSG;
     if (error < 0)
         return error;
-    if (!block_parse(block, (struct bytes){raw, node->size}, arena, true) ||
-        !block_hash_equal(&block->hash, &node->hash) ||
-        block_check(engine->params, block, arena, &facts) != VALID)
-        return -EBADMSG;
-
     if (!block_events_make(&engine->key, block, arena, events))
         return -ENOMEM;
     *lb = (struct ledger_block){

@@ -92,11 +92,9 @@ static void step(struct index *index, struct model *model, uint64_t i, bool inse
         return;
     }
     ck_assert_uint_eq(index_insert(index, 0, model->tags[i], word), model->words[i]);
-    if (model->words[i] == 0) {
-        model->count++;
-    } else {
-        index_replace(index, 0, model->tags[i], word);
-    }
+    if (model->words[i] != 0)
+        return;
+    model->count++;
     model->words[i] = word;
 }
 
