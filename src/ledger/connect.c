@@ -28,14 +28,14 @@ static void note(uint32_t *first, uint32_t place)
 }
 
 /* The coin with event's outpoint in world: 0 with the word (0: there is none), or -errno. */
-static int find_exact(struct ledger *ledger, const struct recent *recent, const struct world *world,
-                      const struct event *event, uint64_t *word)
+static int find_exact(struct ledger *ledger, const struct world *world, const struct event *event,
+                      uint64_t *word)
 {
     const struct coin_hash hash = event_hash(event);
-    const struct event *last = recent_find(recent, world, &event->outpoint, event->slot);
 
-    *word = last && !(last->flags & EVENT_SPEND) ? last->word : 0;
-    return last ? 0 : root_find_exact(&ledger->root, &event->outpoint, &hash, word);
+    if (find_recent(ledger, world, &event->outpoint, &hash, word))
+        return 0;
+    return root_find_exact(&ledger->root, &event->outpoint, &hash, word);
 }
 
 /* All against the parent: nothing of this block is in yet. */
@@ -55,7 +55,7 @@ static void check_bip30(struct ledger *ledger, uint32_t part, const struct world
         }
         if (event->flags & EVENT_SPEND)
             continue;
-        finding->error = find_exact(ledger, recent, world->parent, event, &word);
+        finding->error = find_exact(ledger, world->parent, event, &word);
         if (finding->error != 0)
             return;
         if (word != 0)
@@ -63,23 +63,20 @@ static void check_bip30(struct ledger *ledger, uint32_t part, const struct world
     }
 }
 
-/* The last event of a spend's coin that its world sees: false if that is a spend, too. Without any,
- * the word stays 0: the root has to be asked. */
-static bool spend_recent(const struct recent *recent, const struct world *world,
-                         const struct event *first, struct event *event, struct coin_ref *ref)
+/* A spend hangs on the event of its coin, if its world sees one: false if that is spent already.
+ * Without any, the word stays 0: the root has to be asked. */
+static bool spend_recent(struct recent *recent, const struct world *world, struct event *event,
+                         struct coin_ref *ref)
 {
-    struct event *last = recent_find(recent, world, &event->outpoint, event->slot);
+    uint32_t maker = recent_find(recent, world, &event->outpoint, event->slot);
 
-    if (!last)
+    if (maker == EVENT_NONE)
         return true;
-    if (last->flags & EVENT_SPEND)
+    if (recent_is_spent(recent, world, recent_event(recent, maker)))
         return false;
-    if (last >= first && last < event) {
-        last->flags |= EVENT_OWN;
-        event->flags |= EVENT_OWN;
-    }
-    event->word = last->word;
-    *ref = coin_ref_of(last->word, true);
+    event->word = recent_event(recent, maker)->word;
+    *ref = coin_ref_of(event->word, true);
+    recent_link(recent, maker, world, (uint32_t)(event - world->events));
     return true;
 }
 
@@ -119,16 +116,18 @@ static void follow(struct ledger *ledger, uint32_t part, const struct connecting
 
             if (!(event->flags & EVENT_SPEND)) {
                 event->word += c->lb.pos;
+                event->spenders = EVENT_NONE;
             } else if (event->flags & EVENT_REPLACED) {
                 /* its word is known */
-            } else if (!spend_recent(recent, world, first, event, &c->refs[event->place])) {
+            } else if (!spend_recent(recent, world, event, &c->refs[event->place])) {
                 note(&finding->missing, event->place);
             } else if (event->word == 0) {
                 const struct coin_hash hash = event_hash(event);
                 root_prefetch(&ledger->root, &hash);
                 in_root[in_root_count++] = event;
             }
-            recent_add(recent, world, (uint32_t)(event - world->events));
+            if (!(event->flags & EVENT_LINKED))
+                recent_add(recent, world, (uint32_t)(event - world->events));
         }
         for (uint32_t i = 0; i < in_root_count; i++)
             spend_in_root(ledger, in_root[i], &c->refs[in_root[i]->place], finding);
@@ -169,7 +168,7 @@ static int replace_repeated(struct ledger *ledger, struct world *world)
             uint64_t word = 0;
 
             if (!(old[from].flags & EVENT_SPEND) && error == 0)
-                error = find_exact(ledger, &ledger->recents[p], world->parent, &old[from], &word);
+                error = find_exact(ledger, world->parent, &old[from], &word);
             if (word != 0) {
                 events[count] = old[from];
                 events[count].flags = EVENT_SPEND | EVENT_REPLACED;

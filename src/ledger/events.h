@@ -6,18 +6,28 @@
 
 enum event_flags {
     EVENT_SPEND = 1,    /* else the coin is created */
-    EVENT_OWN = 2,      /* created and spent by the same block: the root never sees it */
+    EVENT_LINKED = 2,   /* a spend of what a world above the root made: it hangs on that event */
     EVENT_REPLACED = 4, /* a spend without an input: BIP30_OVERWRITE */
-    EVENT_PASSED = 8,   /* a spend whose coin was created by a block that is folded with it */
 };
+
+/* Events of worlds point at each other by world slot and number (recent.h). */
+#define EVENT_NONE UINT32_MAX
 
 struct event {
     struct outpoint outpoint;
     uint16_t shard;
     uint16_t flags;
     uint32_t slot;
-    uint32_t place; /* which input of the block (the coinbase's aside), or which output */
-    uint64_t tag;
+    union {
+        uint32_t place;    /* which input of the block (the coinbase's aside), or which output */
+        uint32_t spenders; /* of an output of a connected block: the first that hangs on it */
+    };
+    union {
+        uint64_t tag;
+        struct { /* if LINKED: the event of its coin, and the next that hangs on that */
+            uint32_t maker, next;
+        };
+    };
     /* Of the coin, for a spend too. Until the block is connected 0 for a spend, and positions count
      * from the block's first byte. */
     uint64_t word;

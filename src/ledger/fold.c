@@ -2,8 +2,7 @@
 
 #include <stdlib.h>
 
-#define AHEAD  16
-#define NEARER 8
+#define AHEAD 16
 
 /* Worlds from the root's child on, each the next one's parent. */
 struct folding {
@@ -13,74 +12,82 @@ struct folding {
     uint64_t *const *undo;
 };
 
-static void look_ahead(const struct root *root, const struct recent *recent,
-                       const struct event *event, const struct event *end)
-{
-    if (end - event > AHEAD) {
-        struct coin_hash later = event_hash(&event[AHEAD]);
-
-        recent_prefetch(recent, later.slot);
-        if (!(event[AHEAD].flags & EVENT_OWN))
-            root_prefetch(root, &later);
-    }
-    if (end - event > NEARER && !(event[NEARER].flags & EVENT_SPEND))
-        recent_prefetch_events(recent, event[NEARER].slot);
-}
-
-/* A later one of the worlds spends this coin: neither concerns the root. */
+/* Another one of the worlds spends this coin, or made it: the root never sees it. A spend that
+ * still hangs on its coin is of that kind, for a coin that went into the root has let its spenders
+ * go. */
 static bool is_passed(const struct folding *f, const struct recent *recent,
                       const struct event *event)
 {
-    if (f->count == 1)
-        return false;
-    struct event *last =
-        recent_find(recent, f->worlds[f->count - 1], &event->outpoint, event->slot);
-    if (!(last->flags & EVENT_SPEND) || last->word != event->word)
-        return false;
-    last->flags |= EVENT_PASSED;
-    return true;
+    if (event->flags & EVENT_SPEND)
+        return event->flags & EVENT_LINKED;
+    return recent_is_spent(recent, f->worlds[f->count - 1], event);
 }
 
-/* Whatever the root says against it, this world was never verified. */
-static void fold_event(struct folding *f, const struct recent *recent, const struct event *event,
-                       uint64_t *undo)
+static void look_ahead(const struct folding *f, const struct recent *recent,
+                       const struct event *event)
 {
-    struct root *root = &f->ledger->root;
-    struct coin_hash hash = event_hash(event);
-    bool is_own = event->flags & EVENT_OWN;
+    const struct coin_hash hash = event_hash(event);
 
-    if (!(event->flags & EVENT_SPEND)) {
-        if (is_own || is_passed(f, recent, event))
-            return;
-        bool is_new = root_insert(root, &event->outpoint, &hash, event->word);
-        assert(is_new);
+    if (!(event->flags & EVENT_LINKED))
+        recent_prefetch(recent, hash.slot);
+    if (!is_passed(f, recent, event))
+        root_prefetch(&f->ledger->root, &hash);
+}
+
+static void fold_create(struct folding *f, struct recent *recent, struct event *event)
+{
+    const struct coin_hash hash = event_hash(event);
+
+    if (is_passed(f, recent, event))
         return;
-    }
-    if (undo && !(event->flags & EVENT_REPLACED))
-        undo[event->place] = is_own ? 0 : event->word;
-    if (is_own || event->flags & EVENT_PASSED)
-        return;
-    uint64_t gone = root_delete(root, &event->outpoint, &hash, event->word);
+    recent_unlink_spenders(recent, event);
+    bool is_new = root_insert(&f->ledger->root, &event->outpoint, &hash, event->word);
+    assert(is_new); /* else this world was never verified */
+}
+
+static void fold_spend(struct folding *f, const struct event *event)
+{
+    const struct coin_hash hash = event_hash(event);
+    uint64_t gone = root_delete(&f->ledger->root, &event->outpoint, &hash, event->word);
+
     assert(gone == event->word);
+}
+
+/* undo: of this world, or NULL. */
+static void fold_world(struct folding *f, const struct world *world, uint32_t part, uint64_t *undo)
+{
+    struct recent *recent = &f->ledger->recents[part];
+    uint32_t slot = (uint32_t)(world - f->ledger->worlds), end = world->ends[part];
+
+    for (uint32_t e = events_begin(world->ends, part); e < end; e++) {
+        struct event *event = &world->events[e];
+        bool is_linked = event->flags & EVENT_LINKED, is_spend = event->flags & EVENT_SPEND;
+
+        if (e + AHEAD < end)
+            look_ahead(f, recent, event + AHEAD);
+        if (undo && is_spend && !(event->flags & EVENT_REPLACED))
+            undo[event->place] =
+                is_linked && event->maker >> RECENT_INDEX_BITS == slot ? 0 : event->word;
+        if (is_linked) {
+            recent->linked_count--;
+            continue;
+        }
+        recent_remove(recent, world, e);
+        if (is_spend)
+            fold_spend(f, event);
+        else
+            fold_create(f, recent, event);
+    }
 }
 
 static void fold_part(void *arg, uint32_t part)
 {
     struct folding *f = arg;
     struct root *root = &f->ledger->root;
-    struct recent *recent = &f->ledger->recents[part];
     uint32_t shards = root->index.shard_count / root->key.part_count;
 
-    for (size_t w = 0; w < f->count; w++) {
-        const struct world *world = f->worlds[w];
-        const struct event *end = world->events + world->ends[part];
-
-        for (uint32_t e = events_begin(world->ends, part); e < world->ends[part]; e++) {
-            look_ahead(root, recent, &world->events[e], end);
-            fold_event(f, recent, &world->events[e], f->undo ? f->undo[w] : NULL);
-            recent_remove(recent, world, e);
-        }
-    }
+    for (size_t w = 0; w < f->count; w++)
+        fold_world(f, f->worlds[w], part, f->undo ? f->undo[w] : NULL);
     for (uint32_t s = 0; s < shards; s++)
         root->stamps[part * shards + s] = f->worlds[f->count - 1]->node;
     index_grow_step(&root->index, part * shards, shards);

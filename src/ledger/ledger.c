@@ -195,32 +195,45 @@ struct world *ledger_to_fold(const struct ledger *ledger, const struct world *ti
     return (struct world *)world;
 }
 
+bool find_recent(const struct ledger *ledger, const struct world *world,
+                 const struct outpoint *outpoint, const struct coin_hash *hash, uint64_t *word)
+{
+    const struct recent *recent = &ledger->recents[part_of_shard(&ledger->config.key, hash->shard)];
+    uint32_t ref = recent_find(recent, world, outpoint, hash->slot);
+
+    if (ref == EVENT_NONE)
+        return false;
+    const struct event *event = recent_event(recent, ref);
+    *word = recent_is_spent(recent, world, event) ? 0 : event->word;
+    return true;
+}
+
 bool world_find(const struct ledger *ledger, const struct world *world,
                 const struct outpoint *outpoint, struct coin_ref *ref)
 {
     struct coin_hash hash = coin_hash_of(&ledger->config.key, outpoint);
-    const struct event *event = recent_find(recent_of(ledger, &hash), world, outpoint, hash.slot);
     bool is_exact = true;
-    uint64_t word = event ? event->word : root_find(&ledger->root, outpoint, &hash, &is_exact);
+    uint64_t word;
 
+    if (!find_recent(ledger, world, outpoint, &hash, &word))
+        word = root_find(&ledger->root, outpoint, &hash, &is_exact);
     *ref = coin_ref_of(word, is_exact);
-    return word != 0 && !(event && event->flags & EVENT_SPEND);
+    return word != 0;
 }
 
 int world_find_exact(struct ledger *ledger, const struct world *world,
                      const struct outpoint *outpoint, struct coin_ref *ref)
 {
     struct coin_hash hash = coin_hash_of(&ledger->config.key, outpoint);
-    const struct event *event = recent_find(recent_of(ledger, &hash), world, outpoint, hash.slot);
-    uint64_t word = event ? event->word : 0;
+    uint64_t word;
 
-    if (!event) {
+    if (!find_recent(ledger, world, outpoint, &hash, &word)) {
         int rc = root_find_exact(&ledger->root, outpoint, &hash, &word);
         if (rc != 0)
             return rc;
     }
     *ref = coin_ref_of(word, true);
-    return word != 0 && !(event && event->flags & EVENT_SPEND);
+    return word != 0;
 }
 
 size_t ledger_worlds(const struct ledger *ledger, struct world_info *infos, size_t max)
@@ -261,8 +274,10 @@ struct ledger_stats ledger_stats(const struct ledger *ledger)
     for (uint32_t p = 0; p < LEDGER_PARTS; p++) {
         const struct recent *recent = &ledger->recents[p];
 
-        stats.recent_events += recent->count;
-        stats.recent_bytes += recent_memory(recent) + recent->count * sizeof(struct event);
+        uint64_t count = (uint64_t)recent->count + recent->linked_count;
+
+        stats.recent_events += count;
+        stats.recent_bytes += recent_memory(recent) + count * sizeof(struct event);
     }
     return stats;
 }

@@ -14,7 +14,7 @@ static struct recent_slot *make_slots(uint64_t count)
 {
     struct recent_slot *slots = xmalloc(count * sizeof *slots);
 
-    memset(slots, 0xff, count * sizeof *slots); /* RECENT_FREE */
+    memset(slots, 0xff, count * sizeof *slots); /* EVENT_NONE */
     return slots;
 }
 
@@ -39,7 +39,7 @@ static void put(struct recent *recent, struct recent_slot slot)
 {
     uint32_t i = slot.hash >> recent->shift;
 
-    while (recent->slots[i].ref != RECENT_FREE)
+    while (recent->slots[i].ref != EVENT_NONE)
         i = next_slot(recent, i);
     recent->slots[i] = slot;
 }
@@ -56,54 +56,66 @@ void recent_reserve(struct recent *recent, uint32_t more)
         recent->shift--;
     recent->slots = make_slots(slot_count(recent));
     for (uint64_t i = 0; i < old_count; i++)
-        if (old[i].ref != RECENT_FREE)
+        if (old[i].ref != EVENT_NONE)
             put(recent, old[i]);
     free(old);
 }
 
-static struct event *event_of(const struct recent *recent, uint32_t ref)
-{
-    return &recent->worlds[ref >> RECENT_INDEX_BITS].events[ref & ((1u << RECENT_INDEX_BITS) - 1)];
-}
-
 void recent_prefetch_events(const struct recent *recent, uint32_t hash)
 {
-    for (uint32_t i = hash >> recent->shift; recent->slots[i].ref != RECENT_FREE;
+    for (uint32_t i = hash >> recent->shift; recent->slots[i].ref != EVENT_NONE;
          i = next_slot(recent, i))
         if (recent->slots[i].hash == hash)
-            __builtin_prefetch(event_of(recent, recent->slots[i].ref));
+            __builtin_prefetch(recent_event(recent, recent->slots[i].ref));
 }
 
-struct event *recent_find(const struct recent *recent, const struct world *world,
-                          const struct outpoint *outpoint, uint32_t hash)
+uint32_t recent_find(const struct recent *recent, const struct world *world,
+                     const struct outpoint *outpoint, uint32_t hash)
 {
-    struct event *last = NULL;
+    uint32_t last = EVENT_NONE;
     int32_t last_height = -1;
 
-    for (uint32_t i = hash >> recent->shift; recent->slots[i].ref != RECENT_FREE;
+    for (uint32_t i = hash >> recent->shift; recent->slots[i].ref != EVENT_NONE;
          i = next_slot(recent, i)) {
-        uint32_t slot = recent->slots[i].ref >> RECENT_INDEX_BITS;
+        uint32_t ref = recent->slots[i].ref, slot = ref >> RECENT_INDEX_BITS;
 
-        if (recent->slots[i].hash != hash || !world_sees(world, slot))
+        if (recent->slots[i].hash != hash || !world_sees(world, slot) ||
+            !outpoint_equal(&recent_event(recent, ref)->outpoint, outpoint))
             continue;
-        struct event *event = event_of(recent, recent->slots[i].ref);
         int32_t height = recent->worlds[slot].height;
-        if (!outpoint_equal(&event->outpoint, outpoint))
-            continue;
-        if (height > last_height || (height == last_height && event > last)) {
-            last = event;
+        if (height > last_height || (height == last_height && ref > last)) {
+            last = ref;
             last_height = height;
         }
     }
     return last;
 }
 
+bool recent_is_spent(const struct recent *recent, const struct world *world,
+                     const struct event *event)
+{
+    if (event->flags & EVENT_SPEND)
+        return true;
+    for (uint32_t ref = event->spenders; ref != EVENT_NONE; ref = recent_event(recent, ref)->next)
+        if (world_sees(world, ref >> RECENT_INDEX_BITS))
+            return true;
+    return false;
+}
+
+static uint32_t ref_of(const struct recent *recent, const struct world *world, uint32_t index)
+{
+    return (uint32_t)(world - recent->worlds) << RECENT_INDEX_BITS | index;
+}
+
+static void add(struct recent *recent, uint32_t ref)
+{
+    put(recent, (struct recent_slot){recent_event(recent, ref)->slot, ref});
+    recent->count++;
+}
+
 void recent_add(struct recent *recent, const struct world *world, uint32_t index)
 {
-    uint32_t slot = (uint32_t)(world - recent->worlds);
-
-    put(recent, (struct recent_slot){world->events[index].slot, slot << RECENT_INDEX_BITS | index});
-    recent->count++;
+    add(recent, ref_of(recent, world, index));
 }
 
 /* Takes slot i out; those after it that are not at home move up. */
@@ -112,19 +124,19 @@ static void take_out(struct recent *recent, uint32_t i)
     struct recent_slot *slots = recent->slots;
     uint32_t mask = (uint32_t)(slot_count(recent) - 1);
 
-    for (uint32_t k = next_slot(recent, i); slots[k].ref != RECENT_FREE; k = next_slot(recent, k)) {
+    for (uint32_t k = next_slot(recent, i); slots[k].ref != EVENT_NONE; k = next_slot(recent, k)) {
         uint32_t home = slots[k].hash >> recent->shift;
         if (((k - home) & mask) >= ((k - i) & mask)) {
             slots[i] = slots[k];
             i = k;
         }
     }
-    slots[i].ref = RECENT_FREE;
+    slots[i].ref = EVENT_NONE;
 }
 
 void recent_remove(struct recent *recent, const struct world *world, uint32_t index)
 {
-    uint32_t ref = (uint32_t)(world - recent->worlds) << RECENT_INDEX_BITS | index;
+    uint32_t ref = ref_of(recent, world, index);
     uint32_t i = world->events[index].slot >> recent->shift;
 
     while (recent->slots[i].ref != ref)
@@ -133,14 +145,60 @@ void recent_remove(struct recent *recent, const struct world *world, uint32_t in
     recent->count--;
 }
 
+void recent_link(struct recent *recent, uint32_t maker, const struct world *world, uint32_t index)
+{
+    struct event *event = &world->events[index];
+    uint32_t *spenders = &recent_event(recent, maker)->spenders;
+
+    event->flags |= EVENT_LINKED;
+    event->maker = maker;
+    event->next = *spenders;
+    *spenders = ref_of(recent, world, index);
+    recent->linked_count++;
+}
+
+void recent_unlink_spenders(struct recent *recent, struct event *maker)
+{
+    uint32_t ref = maker->spenders;
+
+    while (ref != EVENT_NONE) {
+        struct event *event = recent_event(recent, ref);
+        uint32_t next = event->next;
+
+        recent_reserve(recent, 1);
+        event->flags &= (uint16_t)~EVENT_LINKED;
+        event->tag = maker->tag;
+        add(recent, ref);
+        recent->linked_count--;
+        ref = next;
+    }
+    maker->spenders = EVENT_NONE;
+}
+
+/* Takes a spend from what it hangs on. */
+static void take_off(struct recent *recent, const struct event *event, uint32_t ref)
+{
+    uint32_t *link = &recent_event(recent, event->maker)->spenders;
+
+    while (*link != ref)
+        link = &recent_event(recent, *link)->next;
+    *link = event->next;
+    recent->linked_count--;
+}
+
 void recent_sweep(struct recent *recent, const struct world *world, uint32_t part)
 {
     uint32_t end = world->ends[part];
 
     for (uint32_t e = events_begin(world->ends, part); e < end; e++) {
+        const struct event *event = &world->events[e];
+
         if (e + AHEAD < end)
             recent_prefetch(recent, world->events[e + AHEAD].slot);
-        recent_remove(recent, world, e);
+        if (event->flags & EVENT_LINKED)
+            take_off(recent, event, ref_of(recent, world, e));
+        else
+            recent_remove(recent, world, e);
     }
 }
 

@@ -14,12 +14,9 @@ struct ledger {
     uint32_t world_count; /* the root included */
 };
 
-/* What worlds do to coins with this hash. */
-static inline const struct recent *recent_of(const struct ledger *ledger,
-                                             const struct coin_hash *hash)
-{
-    return &ledger->recents[part_of_shard(&ledger->config.key, hash->shard)];
-}
+/* False: no world that world sees did anything to this outpoint. Else *word is its coin's, or 0. */
+bool find_recent(const struct ledger *ledger, const struct world *world,
+                 const struct outpoint *outpoint, const struct coin_hash *hash, uint64_t *word);
 
 /* Does run for each part, on several threads where there is enough to do. */
 void ledger_run_parts(struct ledger *ledger, void (*run)(void *arg, uint32_t part), void *arg,
