@@ -62,7 +62,7 @@ struct engine {
     pthread_mutex_t sync_mutex; /* whoever reads by read_bytes has it */
 
     pthread_t thread;
-    _Atomic uint64_t turns; /* of the ledger thread's loop, which writes */
+    _Atomic uint64_t turns; /* of the ledger thread's loop, and images and blocks of a recovery */
     bool has_threads, has_pipeline;
     _Atomic bool is_stopping;
     bool is_failed; /* no more writing: an error was reported */
