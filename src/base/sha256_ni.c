@@ -8,7 +8,8 @@
 #define NI_ENTRY __attribute__((target("sha,sse4.1,ssse3")))
 
 #define LANES_MAX    2
-#define MESSAGES_MAX 32 /* prepared at once: 10 KB */
+#define MESSAGES_MAX 32 /* prepared at once: 12 KB */
+#define TAIL         64 /* bytes before a message's tail that copy_rest spoils */
 
 /* FIPS 180-4: the first 32 bits of the fractions of the cube roots of the first 64 primes. */
 static const uint32_t round_constants[64] = {
@@ -56,8 +57,9 @@ NI void four_rounds(struct state *s, __m128i w, int first)
 {
     const uint32_t *constants = round_constants;
 
-    __asm__(""
-            : "+r"(constants)); /* or the compiler fetches them all before a loop, to its stack */
+    /* Hides what they are, or the compiler copies them all to its stack before a loop. */
+    __asm__("" : "+r"(constants));
+
     __m128i k = _mm_loadu_si128((const __m128i *)(constants + first));
     __m128i wk = _mm_add_epi32(w, k);
 
@@ -225,8 +227,13 @@ struct feed {
     struct state state;
     struct run runs[4], *run; /* the current one; one without blocks is the end */
     uint8_t head[64];
-    uint8_t before_tail[64], tail[128];
+    uint8_t spoilt_and_tail[TAIL + 128];
 };
+
+static uint8_t *feed_tail(struct feed *feed)
+{
+    return feed->spoilt_and_tail + TAIL;
+}
 
 static size_t feed_left(const struct feed *feed)
 {
@@ -255,7 +262,7 @@ static void feed_add(struct feed *feed, const uint8_t *data, size_t count)
  * size, which spoils what is before the tail. */
 static void copy_rest(struct feed *feed, size_t at, struct bytes from, size_t size)
 {
-    uint8_t *to = feed->tail + at;
+    uint8_t *to = feed_tail(feed) + at;
 
     if (from.size >= 64)
         memcpy(to + size - 64, from.data + from.size - 64, 64);
@@ -272,25 +279,26 @@ NI_ENTRY static void feed_init(struct feed *feed, const struct sha256_message *m
     size_t taken = has_head ? 64 - frame : 0;
     size_t count = (middle.size - taken) / 64;
     size_t rest = middle.size - taken - 64 * count;
+    uint8_t *tail = feed_tail(feed);
     size_t at = has_head ? 0 : frame, tail_count = at + rest + frame + 1 + 8 <= 64 ? 1 : 2;
 
     feed->state = start();
     feed->run = feed->runs;
-    memset(feed->tail, 0, sizeof feed->tail);
+    memset(tail, 0, 128);
     copy_rest(feed, at, middle, rest);
     if (has_head) {
         memcpy(feed->head, message->first, 4);
         memcpy(feed->head + 4, middle.data, 60);
     } else if (frame) {
-        memcpy(feed->tail, message->first, 4);
+        memcpy(tail, message->first, 4);
     }
     if (frame)
-        memcpy(feed->tail + at + rest, message->last, 4);
-    feed->tail[at + rest + frame] = 0x80;
-    be64_write(feed->tail + 64 * tail_count - 8, 8 * (uint64_t)size);
+        memcpy(tail + at + rest, message->last, 4);
+    tail[at + rest + frame] = 0x80;
+    be64_write(tail + 64 * tail_count - 8, 8 * (uint64_t)size);
     feed_add(feed, feed->head, has_head);
     feed_add(feed, count > 0 ? middle.data + taken : NULL, count);
-    feed_add(feed, feed->tail, tail_count);
+    feed_add(feed, tail, tail_count);
     feed_add(feed, NULL, 0);
     feed->run = feed->runs;
 }

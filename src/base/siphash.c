@@ -1,6 +1,5 @@
-/* SipHash (Aumasson and Bernstein): 2-4 has two rounds a word and four at the end, 1-3 one and
- * three.
- */
+/* SipHash (Aumasson and Bernstein): 2-4 has two rounds a word and four at the end, 1-3 has one and
+ * three. */
 #include "base/hash.h"
 
 static inline uint64_t rotate(uint64_t x, int bits)
