@@ -58,7 +58,7 @@ static int load(struct disk *disk, const struct ledger *ledger, double *least_s)
     struct ledger *again = ledger_new(&config, &genesis);
     struct checkpoint_loaded loaded;
     uint64_t start = clock_monotonic_us();
-    int rc = checkpoint_load(disk, again, 1, the_node, root, UINT64_MAX, &loaded);
+    int rc = checkpoint_load(disk, again, 1, the_node, NULL, root, UINT64_MAX, &loaded);
 
     keep_least(least_s, seconds_since(start));
     assert(rc != 0 || ledger_stats(again).root_coins == ledger_stats(ledger).root_coins);

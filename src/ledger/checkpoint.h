@@ -72,12 +72,13 @@ struct checkpoint_loaded {
 };
 
 /* Fills a ledger that was just made from the newest checkpoint that counts, of those numbered below
- * `below`. node_of gives the node of a block that is known, stored and verified, or NULL. Then
- * ledger_root's node is the lowest block of any shard, and from there to ledger_top the caller
- * replays. 0; -ENOENT: there is none, the ledger is as it was; or another -errno when the directory
- * cannot be read. */
+ * `below`. node_of gives the node of a block that is known, stored and verified, or NULL; goes_on
+ * (or NULL) is asked before each shard. Then ledger_root's node is the lowest block of any shard,
+ * and from there to ledger_top the caller replays. 0; the ledger is as it was after -ENOENT: there
+ * is none, -ECANCELED: goes_on said no, or another -errno: the directory cannot be read. */
 MUST_CHECK int checkpoint_load(struct disk *disk, struct ledger *ledger, uint32_t network,
                                struct header_node *(*node_of)(void *ctx, int32_t height,
                                                               const struct block_hash *hash),
-                               void *ctx, uint64_t below, struct checkpoint_loaded *loaded);
+                               bool (*goes_on)(void *ctx), void *ctx, uint64_t below,
+                               struct checkpoint_loaded *loaded);
 #endif

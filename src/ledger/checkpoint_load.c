@@ -144,10 +144,12 @@ static const char *load_shard(struct loading *l, uint32_t s)
     return fill_shard(&l->ledger->root, s, shard, l->image);
 }
 
+static const char cancelled[] = "it is not wanted any more";
+
 static const char *load_one(struct loading *l, uint64_t sequence, uint32_t network,
                             struct header_node *(*node_of)(void *ctx, int32_t height,
                                                            const struct block_hash *hash),
-                            void *ctx)
+                            bool (*goes_on)(void *ctx), void *ctx)
 {
     if (read_manifest(l, sequence) != 0)
         return "its manifest is damaged";
@@ -160,7 +162,7 @@ static const char *load_one(struct loading *l, uint64_t sequence, uint32_t netwo
     if (!wrong)
         wrong = set_stamps(l, node_of, ctx);
     for (uint32_t s = 0; !wrong && s < l->manifest.shard_count; s++)
-        wrong = load_shard(l, s);
+        wrong = goes_on && !goes_on(ctx) ? cancelled : load_shard(l, s);
     return wrong;
 }
 
@@ -217,7 +219,8 @@ uint64_t checkpoint_coin_count(struct disk *disk)
 int checkpoint_load(struct disk *disk, struct ledger *ledger, uint32_t network,
                     struct header_node *(*node_of)(void *ctx, int32_t height,
                                                    const struct block_hash *hash),
-                    void *ctx, uint64_t below, struct checkpoint_loaded *loaded)
+                    bool (*goes_on)(void *ctx), void *ctx, uint64_t below,
+                    struct checkpoint_loaded *loaded)
 {
     struct numbers numbers = {0};
     struct header_node *before = ledger->root_world->node;
@@ -229,7 +232,7 @@ int checkpoint_load(struct disk *disk, struct ledger *ledger, uint32_t network,
 
         if (numbers.at[i] >= below)
             continue;
-        const char *wrong = load_one(&l, numbers.at[i], network, node_of, ctx);
+        const char *wrong = load_one(&l, numbers.at[i], network, node_of, goes_on, ctx);
 
         if (l.file)
             disk_file_close(l.file);
@@ -239,7 +242,9 @@ int checkpoint_load(struct disk *disk, struct ledger *ledger, uint32_t network,
             loaded->sequence = numbers.at[i];
             break;
         }
-        if (loaded->refused_count++ == 0)
+        if (wrong == cancelled)
+            rc = -ECANCELED;
+        else if (loaded->refused_count++ == 0)
             snprintf(loaded->refused, sizeof loaded->refused, "checkpoint %llu: %s",
                      (unsigned long long)numbers.at[i], wrong);
         root_reset(&ledger->root, before);

@@ -64,7 +64,12 @@ struct engine {
     _Atomic uint64_t turns; /* of the ledger thread's loop, which writes */
     bool has_threads, has_pipeline;
     _Atomic bool is_stopping;
-    bool is_failed; /* no more writing: an error was reported */
+    bool is_failed; /* no more writing: an error was reported, or is_broken_off */
+    /* A stop came in the middle of a step back: the coin set is not one to go on with, or to save.
+     * What is on the disk is; the next start steps back again. */
+    bool is_broken_off;
+    _Atomic bool is_stepping_back; /* for long already; ledger writes, all read */
+    uint64_t progress_us;          /* when keep_on last said something */
     enum engine_error error;
     char error_text[DISK_WHY_SIZE];
 
@@ -241,8 +246,12 @@ MUST_CHECK int read_ledger_block(struct engine *engine, struct header_node *node
                                  struct arena *arena, struct block *block,
                                  struct block_events *events, struct ledger_block *lb);
 
+/* Once a step of what takes long at a start or in a step back: shows that the thread is alive, says
+ * now and then "what height of goal", and whether to go on. */
+bool keep_on(struct engine *engine, const char *what, int32_t height, int32_t goal);
+
 /* start.c */
-/* Whether opening is to be given up. */
-bool is_start_cancelled(const struct engine *engine);
+/* Whether opening, or a step back, is to be given up. */
+bool is_given_up(const struct engine *engine);
 struct ledger *new_ledger(struct engine *engine, struct header_node *root);
 #endif

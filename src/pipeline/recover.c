@@ -8,6 +8,20 @@
 
 #define PROGRESS_US 5000000
 
+bool keep_on(struct engine *engine, const char *what, int32_t height, int32_t goal)
+{
+    uint64_t now_us = clock_monotonic_us();
+
+    atomic_fetch_add_explicit(&engine->turns, 1, memory_order_relaxed);
+    if (engine->progress_us == 0) /* it has only begun */
+        engine->progress_us = now_us;
+    if (now_us - engine->progress_us >= PROGRESS_US) {
+        engine->progress_us = now_us;
+        engine_log(engine, ENGINE_LOG_INFO, "%s %d of %d", what, height, goal);
+    }
+    return !is_given_up(engine);
+}
+
 int read_ledger_block(struct engine *engine, struct header_node *node, struct arena *arena,
                       struct block *block, struct block_events *events, struct ledger_block *lb)
 {
@@ -70,22 +84,17 @@ static int replay(struct engine *engine, struct header_node *goal)
 {
     struct header_node *top = ledger_top(engine->ledger);
     struct header_node *root = world_node(ledger_root(engine->ledger));
-    uint64_t begun_us = clock_monotonic_us(), shown_us = begun_us;
+    uint64_t begun_us = clock_monotonic_us();
     int error = 0;
 
     if (!header_is_ancestor(top, goal))
         goal = top;
     for (int32_t height = root->height + 1; error == 0 && height <= goal->height; height++) {
-        atomic_fetch_add_explicit(&engine->turns, 1, memory_order_relaxed); /* it is alive */
-        error = is_start_cancelled(engine) ? -ECANCELED
-                                           : replay_block(engine, header_ancestor(goal, height));
+        error = keep_on(engine, "replaying blocks: height", height, goal->height)
+                    ? replay_block(engine, header_ancestor(goal, height))
+                    : -ECANCELED;
         if (error == -EBADMSG && height > top->height)
             break;
-        if (clock_monotonic_us() - shown_us >= PROGRESS_US) {
-            shown_us = clock_monotonic_us();
-            engine_log(engine, ENGINE_LOG_INFO, "replaying blocks: height %d of %d", height,
-                       goal->height);
-        }
     }
     engine->saving.replay_us = clock_monotonic_us() - begun_us;
     if (error == -EBADMSG && world_node(ledger_root(engine->ledger))->height >= top->height)
@@ -101,7 +110,15 @@ static int replay(struct engine *engine, struct header_node *goal)
 struct on_chain {
     struct engine *engine;
     const struct header_node *limit; /* NULL: any chain */
+    int32_t shards;                  /* asked for so far */
 };
+
+static bool goes_on(void *context)
+{
+    struct on_chain *chain = context;
+
+    return keep_on(chain->engine, "loading the coin set: shard", ++chain->shards, SHARD_COUNT);
+}
 
 static struct header_node *node_of(void *context, int32_t height, const struct block_hash *hash)
 {
@@ -118,13 +135,13 @@ static struct header_node *node_of(void *context, int32_t height, const struct b
 static int load(struct engine *engine, const struct header_node *limit, uint64_t below,
                 struct checkpoint_loaded *loaded)
 {
-    struct on_chain chain = {engine, limit};
+    struct on_chain chain = {.engine = engine, .limit = limit};
 
     if (engine->ledger)
         ledger_free(engine->ledger);
     engine->ledger = new_ledger(engine, header_tree_at(engine->tree, 0));
-    int error = checkpoint_load(engine->sync_disk, engine->ledger, engine->magic, node_of, &chain,
-                                below, loaded);
+    int error = checkpoint_load(engine->sync_disk, engine->ledger, engine->magic, node_of, goes_on,
+                                &chain, below, loaded);
     if (loaded->refused_count)
         engine_log(engine, ENGINE_LOG_WARNING, "%u checkpoint%s refused: %s", loaded->refused_count,
                    loaded->refused_count > 1 ? "s" : "", loaded->refused);
@@ -138,6 +155,7 @@ int recover_ledger(struct engine *engine, struct header_node *goal, const struct
     struct checkpoint_loaded loaded;
     uint64_t below = UINT64_MAX;
 
+    engine->progress_us = 0;
     for (;;) {
         int error = load(engine, limit, below, &loaded);
         if (error == -ENOENT)

@@ -88,7 +88,7 @@ static int32_t load_checked(struct simdisk *simdisk, struct chain *chain,
 {
     struct disk *disk = simdisk_open(simdisk);
     struct ledger *ledger = fresh(chain);
-    int rc = checkpoint_load(disk, ledger, NETWORK, node_of, chain, UINT64_MAX, loaded);
+    int rc = checkpoint_load(disk, ledger, NETWORK, node_of, NULL, chain, UINT64_MAX, loaded);
     int32_t height = -1;
 
     if (rc == 0) {
@@ -370,11 +370,12 @@ START_TEST(another_ledgers_checkpoint_is_refused)
 
     struct ledger *ledger = fresh(chain);
     ck_assert_int_eq(
-        checkpoint_load(disk, ledger, NETWORK + 1, node_of, chain, UINT64_MAX, &loaded), -ENOENT);
+        checkpoint_load(disk, ledger, NETWORK + 1, node_of, NULL, chain, UINT64_MAX, &loaded),
+        -ENOENT);
     ck_assert_ptr_nonnull(strstr(loaded.refused, "another network"));
     chain->count--; /* the newest block is not known */
-    ck_assert_int_eq(checkpoint_load(disk, ledger, NETWORK, node_of, chain, UINT64_MAX, &loaded),
-                     -ENOENT);
+    ck_assert_int_eq(
+        checkpoint_load(disk, ledger, NETWORK, node_of, NULL, chain, UINT64_MAX, &loaded), -ENOENT);
     ck_assert_ptr_nonnull(strstr(loaded.refused, "not among those stored"));
     chain->count++;
     ledger_free(ledger);
@@ -383,8 +384,8 @@ START_TEST(another_ledgers_checkpoint_is_refused)
     uint8_t key[LEDGER_KEY_SIZE] = {1};
     ledger_key_init(&config.key, key, 64, 4);
     ledger = ledger_new(&config, &chain->blocks[0]->node);
-    ck_assert_int_eq(checkpoint_load(disk, ledger, NETWORK, node_of, chain, UINT64_MAX, &loaded),
-                     -ENOENT);
+    ck_assert_int_eq(
+        checkpoint_load(disk, ledger, NETWORK, node_of, NULL, chain, UINT64_MAX, &loaded), -ENOENT);
     ck_assert_ptr_nonnull(strstr(loaded.refused, "another key"));
     ledger_free(ledger);
     disk_close(disk);
@@ -416,8 +417,8 @@ START_TEST(shards_of_different_heights_are_replayed_to_one)
     extend(chain, 3);
 
     struct ledger *ledger = fresh(chain);
-    ck_assert_int_eq(checkpoint_load(disk, ledger, NETWORK, node_of, chain, UINT64_MAX, &loaded),
-                     0);
+    ck_assert_int_eq(
+        checkpoint_load(disk, ledger, NETWORK, node_of, NULL, chain, UINT64_MAX, &loaded), 0);
     ck_assert_int_eq(world_node(ledger_root(ledger))->height, 10);
     ck_assert_int_eq(ledger_top(ledger)->height, 10 + 2 * (SHARDS - 1));
     for (uint32_t i = 11; i < chain->count; i++) {
@@ -472,7 +473,8 @@ START_TEST(replay_refuses_a_missing_and_a_doubled_coin)
 
             ck_assert_int_eq(checkpoint_save(disk, chain->ledger, NETWORK, &sequence), 0);
             ck_assert_int_eq(
-                checkpoint_load(disk, ledger, NETWORK, node_of, chain, UINT64_MAX, &loaded), 0);
+                checkpoint_load(disk, ledger, NETWORK, node_of, NULL, chain, UINT64_MAX, &loaded),
+                0);
             sim_load(&chain->sim, b);
             ck_assert_int_eq(ledger_replay(ledger, &b->lb, &b->node, NULL), -EILSEQ);
             missing += is_missing;

@@ -378,7 +378,8 @@ static void recover(struct run *run)
     ledger_free(run->ledger);
     run->ledger = ledger_new(&config, &run->history[0]->node);
     ck_assert_int_eq(
-        checkpoint_load(run->disk, run->ledger, NETWORK, node_of, run, UINT64_MAX, &loaded), 0);
+        checkpoint_load(run->disk, run->ledger, NETWORK, node_of, NULL, run, UINT64_MAX, &loaded),
+        0);
     ck_assert_uint_ge(loaded.sequence + loaded.refused_count, run->sequence);
     run->sequence = loaded.sequence;
 
