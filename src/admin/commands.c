@@ -44,6 +44,10 @@ static void run_engine(void *context, const struct monitor_command *command,
         monitor_answer(request);
         return;
     }
+    if (engine_is_stepping_back(commands->engine)) {
+        monitor_error(request, "busy: stepping back");
+        return;
+    }
     struct asked *asked = xcalloc(1, sizeof *asked);
     asked->request = request;
     asked->command.run = text_command->run;

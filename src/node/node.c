@@ -307,6 +307,13 @@ static void service_looks(void *context, struct service_look *look)
              snapshot.header_height > 0 ? 100.0 * snapshot.height / snapshot.header_height : 100.0);
 }
 
+static bool is_stopping(void *context)
+{
+    struct node *node = context;
+
+    return atomic_load(&node->is_stopping);
+}
+
 static void on_shutdown(void *context)
 {
     struct node *node = context;
@@ -357,7 +364,8 @@ static enum exit_code open_engine(struct node *node)
                                    .horizon = (int32_t)node->options->horizon,
                                    .in_flight_limit = node->memory.in_flight,
                                    .resident_limit = node->memory.resident,
-                                   .is_cancelled = &node->is_stopping,
+                                   .is_cancelled = is_stopping,
+                                   .is_cancelled_context = node,
                                    .uring_without = node->options->uring_without};
     char text[512];
 

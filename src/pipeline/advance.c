@@ -3,10 +3,12 @@
  * a step back of the root if that branches off below it. */
 #include "pipeline/engine_private.h"
 
+#include "base/clock.h"
 #include "base/hex.h"
 #include <stdlib.h>
 
-#define READ_AHEAD 128 /* blocks being read back at once */
+#define READ_AHEAD 128     /* blocks being read back at once */
+#define SHORT_US   1000000 /* a step back that takes no longer is waited for */
 
 void push_ready(struct engine *engine, struct header_node *node)
 {
@@ -154,28 +156,60 @@ static void end_orphaned_jobs(struct engine *engine)
     }
 }
 
+/* Over its undo words, as far as there are. */
+static int unfold_to(struct engine *engine, const struct header_node *to)
+{
+    uint64_t begun_us = clock_monotonic_us();
+    struct header_node *root;
+    int error = 0;
+
+    atomic_store(&engine->progress_us, 0);
+    while (error == 0 && (root = world_node(ledger_root(engine->ledger))) != to) {
+        if (clock_monotonic_us() - begun_us >= SHORT_US)
+            atomic_store(&engine->is_stepping_back, true);
+        error = keep_on(engine, "stepping back: height", root->height, to->height)
+                    ? unfold(engine, root)
+                    : -ECANCELED;
+    }
+    return error;
+}
+
+static int step_back(struct engine *engine, struct header_node *to)
+{
+    int error = unfold_to(engine, to);
+
+    if (error < 0 && error != -ECANCELED) {
+        atomic_store(&engine->is_stepping_back, true);
+        engine_log(engine, ENGINE_LOG_WARNING,
+                   "no way back at height %d (%s): the coin set comes from a checkpoint",
+                   world_node(ledger_root(engine->ledger))->height, strerror(-error));
+        error = recover_ledger(engine, to, to);
+    }
+    atomic_store(&engine->is_stepping_back, false);
+    return error;
+}
+
 void rewind_root(struct engine *engine, struct header_node *to)
 {
     struct header_node *root = world_node(ledger_root(engine->ledger));
-    int error = 0;
 
     engine_log(engine, ENGINE_LOG_INFO, "stepping the coin set back from height %d to %d",
                root->height, to->height);
     drop_all_worlds(engine);
     node_work(engine, root)->world = NULL;
-    while (root != to && (error = unfold(engine, root)) == 0)
-        root = root->prev;
-    if (error < 0) {
-        engine_log(engine, ENGINE_LOG_WARNING,
-                   "no way back at height %d (%s): the coin set comes from a checkpoint",
-                   root->height, strerror(-error));
-        error = recover_ledger(engine, to, to);
-        if (error < 0)
-            engine_fail(engine, ENGINE_DISK, "the checkpoint cannot be read: %s", strerror(-error));
-        root = world_node(ledger_root(engine->ledger));
-    }
+    int error = step_back(engine, to);
+    root = world_node(ledger_root(engine->ledger));
     save_abandon(engine);
     audit_break(engine);
+    if (error == -ECANCELED) {
+        engine_log(engine, ENGINE_LOG_INFO,
+                   "the step back is broken off at height %d: the next start makes it",
+                   root->height);
+        engine->is_failed = engine->is_broken_off = true;
+        return;
+    }
+    if (error < 0)
+        engine_fail(engine, ENGINE_DISK, "the checkpoint cannot be read: %s", strerror(-error));
     node_work(engine, root)->world = ledger_root(engine->ledger);
     engine->frontier = root;
     end_orphaned_jobs(engine);
@@ -191,6 +225,8 @@ void advance(struct engine *engine)
         is_better(engine->target, engine->tip))
         rewind_root(engine,
                     header_fork_point(world_node(ledger_root(engine->ledger)), engine->target));
+    if (engine->is_failed)
+        return;
     advance_ready(engine);
     if (header_is_ancestor(world_node(ledger_root(engine->ledger)), engine->target)) {
         engine->frontier = find_frontier(engine);

@@ -108,7 +108,8 @@ void mark_invalid(struct engine *engine, struct header_node *node, enum verdict 
     else
         drop_world(engine, node);
     find_target(engine);
-    set_tip(engine, best_world(engine));
+    if (!engine->is_broken_off)
+        set_tip(engine, best_world(engine));
     if (header_tree_best(engine->tree) != best && engine->config.events.headers)
         engine->config.events.headers(engine->config.events.context,
                                       header_tree_best(engine->tree));

@@ -178,7 +178,9 @@ static bool drain(struct engine *engine)
     struct message *message;
     bool had_any = false;
 
-    for (int i = 0; i < 256 && (message = mpmc_pop(&engine->pipeline.ledger_ring)); i++) {
+    for (int i = 0;
+         i < 256 && !engine->is_broken_off && (message = mpmc_pop(&engine->pipeline.ledger_ring));
+         i++) {
         handle(engine, message);
         had_any = true;
     }
@@ -203,6 +205,8 @@ static void *ledger_main(void *argument)
     for (;;) {
         atomic_fetch_add_explicit(&engine->turns, 1, memory_order_relaxed);
         advance(engine);
+        if (engine->is_broken_off)
+            return NULL;
         answer_idle(engine);
         publish(engine);
         uint64_t now = thread_cpu_ns();
@@ -394,6 +398,11 @@ struct engine_beats engine_beats(struct engine *engine)
         .ledger = atomic_load_explicit(&engine->turns, memory_order_relaxed),
         .disk = disk_thread_beat(engine->disk_thread),
     };
+}
+
+bool engine_is_stepping_back(const struct engine *engine)
+{
+    return atomic_load(&engine->is_stepping_back);
 }
 
 struct pipeline *engine_pipeline(struct engine *engine)

@@ -56,7 +56,10 @@ struct engine_config {
     int (*open_disk)(void *context, struct disk **disk, unsigned depth);
     void *open_disk_context;
     bool has_lock; /* the directory is locked by the caller (tests on a simulated disk) */
-    const _Atomic bool *is_cancelled; /* asked while opening, which takes long; NULL: never */
+    /* Asked by any thread while something takes long, opening or stepping back: true ends it. NULL:
+     * never. */
+    bool (*is_cancelled)(void *context);
+    void *is_cancelled_context;
 };
 
 /* Makes the directory if it is missing; engine_open does so too. On failure text has one line with
@@ -103,6 +106,9 @@ struct engine_snapshot {
 void engine_snapshot(struct engine *engine, struct engine_snapshot *snapshot);
 void engine_disk_stats(struct engine *engine, struct writer_stats *writer,
                        struct prevouts_stats *prevouts);
+
+/* The ledger thread is in the middle of a step back that takes long: who asks it waits for that. */
+bool engine_is_stepping_back(const struct engine *engine);
 
 /* A request to the ledger thread. The struct is the caller's and stays until done is called. */
 struct command {

@@ -65,7 +65,12 @@ struct engine {
     _Atomic uint64_t turns; /* of the ledger thread's loop, and images and blocks of a recovery */
     bool has_threads, has_pipeline;
     _Atomic bool is_stopping;
-    bool is_failed; /* no more writing: an error was reported */
+    bool is_failed; /* no more writing: an error was reported, or is_broken_off */
+    /* A stop came in the middle of a step back: the coin set is not one to go on with, or to save.
+     * What is on the disk is; the next start steps back again. */
+    bool is_broken_off;
+    _Atomic bool is_stepping_back; /* for long already; ledger writes, all read */
+    _Atomic uint64_t progress_us;  /* when keep_on last said something */
     enum engine_error error;
     char error_text[DISK_WHY_SIZE];
 
@@ -243,8 +248,12 @@ MUST_CHECK int read_ledger_block(struct engine *engine, struct header_node *node
                                  struct arena *arena, struct block *block,
                                  struct block_events *events, struct ledger_block *lb);
 
+/* Any thread, once a step of what takes long at a start or in a step back: shows that the thread is
+ * alive, says now and then "what height of goal", and whether to go on. */
+bool keep_on(struct engine *engine, const char *what, int32_t height, int32_t goal);
+
 /* start.c */
-/* Whether opening is to be given up. */
-bool is_start_cancelled(const struct engine *engine);
+/* Whether opening, or a step back, is to be given up. */
+bool is_given_up(const struct engine *engine);
 struct ledger *new_ledger(struct engine *engine, struct header_node *root);
 #endif

@@ -28,6 +28,17 @@ struct replay {
     size_t size; /* of their bytes */
 };
 
+bool keep_on(struct engine *engine, const char *what, int32_t height, int32_t goal)
+{
+    uint64_t now_us = clock_monotonic_us(), shown_us = atomic_load(&engine->progress_us);
+
+    atomic_fetch_add_explicit(&engine->turns, 1, memory_order_relaxed);
+    if ((shown_us == 0 || now_us - shown_us >= PROGRESS_US) && /* 0: it has only begun */
+        atomic_compare_exchange_strong(&engine->progress_us, &shown_us, now_us) && shown_us != 0)
+        engine_log(engine, ENGINE_LOG_INFO, "%s %d of %d", what, height, goal);
+    return !is_given_up(engine);
+}
+
 int read_ledger_block(struct engine *engine, struct header_node *node, struct arena *arena,
                       struct block *block, struct block_events *events, struct ledger_block *lb)
 {
@@ -59,19 +70,13 @@ static void keep_words(struct engine *engine, const struct header_node *node, ui
     checkpointer_undo(engine->saving.checkpointer, node->height, &node->hash, words, count);
 }
 
-static bool goes_on(struct engine *engine)
-{
-    atomic_fetch_add_explicit(&engine->turns, 1, memory_order_relaxed); /* it is alive */
-    return !is_start_cancelled(engine);
-}
-
 static void read_replayed(void *context, uint32_t i)
 {
     struct replay *replay = context;
     struct replayed *r = &replay->blocks[i];
 
     r->error = -ECANCELED;
-    if (goes_on(replay->engine))
+    if (!is_given_up(replay->engine))
         r->error =
             read_ledger_block(replay->engine, r->node, &r->arena, &r->block, &r->events, &r->lb);
 }
@@ -123,13 +128,15 @@ static int replay_block(struct engine *engine, const struct replayed *r)
     return error == -EBADMSG ? -EILSEQ : error; /* the root is half done */
 }
 
-static int replay_batch(struct replay *replay)
+static int replay_batch(struct replay *replay, int32_t goal)
 {
     int error = 0;
 
     for (uint32_t i = 0; error == 0 && i < replay->count; i++)
-        error =
-            goes_on(replay->engine) ? replay_block(replay->engine, &replay->blocks[i]) : -ECANCELED;
+        error = keep_on(replay->engine, "replaying blocks: height", replay->blocks[i].node->height,
+                        goal)
+                    ? replay_block(replay->engine, &replay->blocks[i])
+                    : -ECANCELED;
     return error;
 }
 
@@ -139,7 +146,7 @@ static int replay_to(struct engine *engine, struct header_node *goal)
     struct header_node *top = ledger_top(engine->ledger);
     struct header_node *root = world_node(ledger_root(engine->ledger));
     struct replay *replay = xcalloc(1, sizeof *replay);
-    uint64_t begun_us = clock_monotonic_us(), shown_us = begun_us;
+    uint64_t begun_us = clock_monotonic_us();
     int error = 0;
 
     replay->engine = engine;
@@ -147,14 +154,9 @@ static int replay_to(struct engine *engine, struct header_node *goal)
         goal = top;
     while (error == 0 && root->height < goal->height) {
         read_batch(replay, goal, root->height + 1);
-        error = replay_batch(replay);
+        error = replay_batch(replay, goal->height);
         clear_batch(replay);
         root = world_node(ledger_root(engine->ledger));
-        if (clock_monotonic_us() - shown_us >= PROGRESS_US) {
-            shown_us = clock_monotonic_us();
-            engine_log(engine, ENGINE_LOG_INFO, "replaying blocks: height %d of %d", root->height,
-                       goal->height);
-        }
     }
     free(replay);
     engine->saving.replay_us = clock_monotonic_us() - begun_us;
@@ -170,7 +172,15 @@ static int replay_to(struct engine *engine, struct header_node *goal)
 struct on_chain {
     struct engine *engine;
     const struct header_node *limit; /* NULL: any chain */
+    _Atomic int32_t shards;          /* asked for so far */
 };
+
+static bool goes_on(void *context)
+{
+    struct on_chain *chain = context;
+
+    return keep_on(chain->engine, "loading the coin set: shard", ++chain->shards, SHARD_COUNT);
+}
 
 static struct header_node *node_of(void *context, int32_t height, const struct block_hash *hash)
 {
@@ -184,19 +194,14 @@ static struct header_node *node_of(void *context, int32_t height, const struct b
                : NULL;
 }
 
-static bool load_goes_on(void *context)
-{
-    return goes_on(((const struct on_chain *)context)->engine);
-}
-
 static int load(struct engine *engine, const struct header_node *limit, uint64_t below,
                 struct checkpoint_loaded *loaded)
 {
-    struct on_chain chain = {engine, limit};
+    struct on_chain chain = {.engine = engine, .limit = limit};
     const struct checkpoint_choice choice = {.network = engine->magic,
                                              .below = below,
                                              .node_of = node_of,
-                                             .goes_on = load_goes_on,
+                                             .goes_on = goes_on,
                                              .ctx = &chain};
 
     if (engine->ledger)
@@ -216,6 +221,7 @@ int recover_ledger(struct engine *engine, struct header_node *goal, const struct
     struct checkpoint_loaded loaded;
     uint64_t below = UINT64_MAX;
 
+    atomic_store(&engine->progress_us, 0);
     for (;;) {
         int error = load(engine, limit, below, &loaded);
         if (error == -ENOENT)

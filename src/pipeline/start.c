@@ -49,10 +49,11 @@ enum engine_error start_refuse_errno(struct start *start, const char *what, int 
     return explain_errno(what, start->engine->directory, error, start->text, start->text_size);
 }
 
-bool is_start_cancelled(const struct engine *engine)
+bool is_given_up(const struct engine *engine)
 {
-    return !engine->has_threads && engine->config.is_cancelled &&
-           atomic_load(engine->config.is_cancelled);
+    return atomic_load(&engine->is_stopping) ||
+           (engine->config.is_cancelled &&
+            engine->config.is_cancelled(engine->config.is_cancelled_context));
 }
 
 enum engine_error engine_make_directory(const char *directory, char *text, size_t text_size)
@@ -327,7 +328,7 @@ enum engine_error engine_close(struct engine *engine, char *text, size_t text_si
         engine_fail(engine, ENGINE_DISK, "writing to %s failed: %s", engine->directory,
                     strerror(-error));
     save_close(engine);
-    if (!engine->is_failed)
+    if (!engine->is_failed || engine->is_broken_off)
         save_tip(engine);
     enum engine_error result = engine->error;
     snprintf(text, text_size, "%s", engine->error_text);

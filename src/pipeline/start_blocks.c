@@ -150,14 +150,14 @@ static enum engine_error scan_gap(struct start *start, uint64_t from, uint64_t t
             *good_end = record_end(record.pos, record.size);
         }
         show_scan(start, record.pos);
-        if (is_start_cancelled(engine))
+        if (is_given_up(engine))
             break;
     }
     scan_describe(what, sizeof what, result, &scanner);
     int error = scanner.error;
     scanner_clear(&scanner);
     arena_clear(&arena);
-    if (is_start_cancelled(engine))
+    if (is_given_up(engine))
         return start_refuse_errno(start, "reading blocks.bin", -ECANCELED);
     if (result == SCAN_READ_ERROR)
         return start_refuse_errno(start, "blocks.bin cannot be read", error < 0 ? error : -error);

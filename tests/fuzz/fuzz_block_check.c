@@ -45,7 +45,6 @@ static void check_context(const struct params *params, const struct block *block
         assert(verdict != VALID || facts->weight <= BLOCK_WEIGHT_MAX);
     }
     assert(facts->weight == block_weight(block));
-    assert(facts->coin_count <= block->output_count);
     assert(money_in_range(facts->coinbase_sat));
 }
 

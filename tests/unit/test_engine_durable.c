@@ -307,6 +307,13 @@ static void log_and_stop(void *context, enum engine_log_level level, const char 
     stopper->has_replayed |= strstr(line, "replayed") != NULL;
 }
 
+static bool is_stopped(void *context)
+{
+    const struct stopper *stopper = context;
+
+    return atomic_load(&stopper->is_stopped);
+}
+
 static enum engine_error open_with_stopper(struct rig *rig, struct stopper *stopper)
 {
     sim_rig_init(rig, stopper->sim);
@@ -314,7 +321,8 @@ static enum engine_error open_with_stopper(struct rig *rig, struct stopper *stop
     rig->config.open_disk_context = stopper;
     rig->config.events.log = log_and_stop;
     rig->config.events.context = stopper;
-    rig->config.is_cancelled = &stopper->is_stopped;
+    rig->config.is_cancelled = is_stopped;
+    rig->config.is_cancelled_context = stopper;
     return rig_open(rig);
 }
 

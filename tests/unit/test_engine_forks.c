@@ -5,7 +5,8 @@
 #include "shared_files.h"
 
 #define REWARD   (50LL * 100000000)
-#define UNDO_MAX 2016 /* blocks the root can step back without a rebuild */
+#define UNDO_MAX 2016 /* blocks whose words are kept at least */
+#define SHARDS   512
 
 static struct draft draft;
 
@@ -142,7 +143,7 @@ START_TEST(a_reorganisation_deeper_than_the_horizon)
 }
 END_TEST
 
-START_TEST(a_reorganisation_deeper_than_the_undo_kept)
+START_TEST(a_reorganisation_deeper_than_the_undo_promised)
 {
     enum { LENGTH = UNDO_MAX + 130 };
     struct fork_rig f;
@@ -156,6 +157,123 @@ START_TEST(a_reorganisation_deeper_than_the_undo_kept)
     expect_coins_of(&f.rig, b, LENGTH + 1, "b");
     rig_end(&f);
     free_branch(b, 20, LENGTH + 1);
+    free_branch(a, 0, LENGTH);
+}
+END_TEST
+
+struct broken_rig {
+    struct fork_rig f;
+    const char *at;         /* the log line after which the stop comes */
+    _Atomic uint32_t steps; /* and so many more */
+    _Atomic bool is_seen, is_looked_at, is_broken_off;
+};
+
+static void wait_until(const _Atomic bool *is_so)
+{
+    while (!atomic_load(is_so))
+        usleep(1000);
+}
+
+static void watch_lines(void *context, enum engine_log_level level, const char *line)
+{
+    struct broken_rig *b = CONTAINER_OF((struct rig *)context, struct broken_rig, f.rig);
+
+    rig_log(context, level, line);
+    if (b->at && strncmp(line, b->at, strlen(b->at)) == 0) {
+        atomic_store(&b->is_seen, true);
+        wait_until(&b->is_looked_at);
+    }
+    if (strncmp(line, "the step back is broken off", 27) == 0)
+        atomic_store(&b->is_broken_off, true);
+}
+
+static bool is_time_to_stop(void *context)
+{
+    struct broken_rig *b = context;
+
+    return atomic_load(&b->is_seen) && atomic_fetch_sub(&b->steps, 1) == 0;
+}
+
+/* Stops an engine that steps back by itself. */
+static void break_off(struct broken_rig *b)
+{
+    struct rig *rig = &b->f.rig;
+
+    wait_until(&b->is_seen);
+    /* What needs the coins is not to be asked now; but of a short step back nobody is told. */
+    ck_assert(engine_is_stepping_back(rig->engine) == (b->at[0] == 'n'));
+    atomic_store(&b->is_looked_at, true);
+    wait_until(&b->is_broken_off);
+    ck_assert_msg(rig_close(rig) == ENGINE_OK, "%s", rig->error);
+    atomic_store(&b->is_seen, false);
+    atomic_store(&b->is_looked_at, false);
+    atomic_store(&b->is_broken_off, false);
+}
+
+/* The last record in the oldest file of undo words that has any. */
+static void damage_words(struct simdisk *sim)
+{
+    struct bytes now = {0};
+    char name[32];
+
+    for (int number = 0; now.size == 0; number++) {
+        free((void *)now.data);
+        snprintf(name, sizeof name, "ledger/undo.%d", number);
+        now = simdisk_get(sim, name);
+    }
+    ck_assert(simdisk_flip(sim, name, now.size - 1, 1));
+    free((void *)now.data);
+}
+
+/* Past damaged undo words, by the older checkpoint: stopped before and among them, before that is
+ * loaded, and while it is loaded and replayed. */
+START_TEST(a_step_back_is_broken_off_by_a_stop)
+{
+    enum { OLD = 60, FORK = 90, LENGTH = 400 };
+    static const struct {
+        const char *line;
+        uint32_t steps;
+    } stops[] = {{"stepping the coin set back", 0},
+                 {"stepping the coin set back", 30},
+                 {"no way back", 0},
+                 {"no way back", 100},
+                 {"no way back", SHARDS},
+                 {"no way back", SHARDS + 20}};
+    static struct broken_rig b;
+    struct fed fed;
+    struct rig *rig = &b.f.rig;
+
+    rig_start(&b.f);
+    ck_assert(rig_close(rig) == ENGINE_OK);
+    rig->config.events.log = watch_lines;
+    rig->config.is_cancelled = is_time_to_stop;
+    rig->config.is_cancelled_context = &b;
+    ck_assert(rig_open(rig) == ENGINE_OK);
+    struct made_block *a = branch(&rig->params, &b.f.genesis, NULL, 0, LENGTH, 1);
+    struct made_block *other = branch(&rig->params, &b.f.genesis, a, FORK, LENGTH + 1, 2);
+
+    feed_row(rig, a, OLD); /* the older checkpoint is of its root */
+    rig_again(&b.f);
+    feed_row(rig, a + OLD, LENGTH - OLD);
+    rig_again(&b.f);
+    feed_row(rig, other + FORK, LENGTH - FORK);
+    damage_words(b.f.sim);
+    for (size_t i = 0; i < ARRAY_COUNT(stops); i++) {
+        b.at = stops[i].line;
+        b.steps = stops[i].steps;
+        if (i == 0)
+            feed_begin(rig, other[LENGTH].raw, true, NULL, &fed);
+        else
+            ck_assert_msg(rig_open(rig) == ENGINE_OK, "%s", rig->error);
+        break_off(&b);
+    }
+    b.at = NULL;
+    ck_assert_msg(rig_open(rig) == ENGINE_OK, "%s", rig->error);
+    feed_idle(rig);
+    expect_tip(rig, &other[LENGTH].hash, "stepped back at last");
+    expect_coins_of(rig, other, LENGTH + 1, "stepped back at last");
+    rig_end(&b.f);
+    free_branch(other, FORK, LENGTH + 1);
     free_branch(a, 0, LENGTH);
 }
 END_TEST
@@ -438,10 +556,10 @@ END_TEST
 
 int main(void)
 {
-    return SUITE_RUN("engine_forks", tips_switch_within_the_horizon,
-                     a_reorganisation_deeper_than_the_horizon,
-                     a_reorganisation_deeper_than_the_undo_kept, a_failing_block_takes_only_its_own,
-                     blocks_without_their_parents_wait_on_disk, marks_by_hand,
-                     marks_while_blocks_are_on_their_way, of_equals_the_first_stored_wins,
-                     sendblock_says_what_became_of_a_block);
+    return SUITE_RUN(
+        "engine_forks", tips_switch_within_the_horizon, a_reorganisation_deeper_than_the_horizon,
+        a_reorganisation_deeper_than_the_undo_promised, a_step_back_is_broken_off_by_a_stop,
+        a_failing_block_takes_only_its_own, blocks_without_their_parents_wait_on_disk,
+        marks_by_hand, marks_while_blocks_are_on_their_way, of_equals_the_first_stored_wins,
+        sendblock_says_what_became_of_a_block);
 }
