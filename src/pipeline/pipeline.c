@@ -215,24 +215,43 @@ size_t pipeline_credit_of(size_t size)
     return size * 4 + ((size_t)64 << 10);
 }
 
-static size_t limit_of(const struct pipeline *pipeline, enum reserve how)
+static bool is_from_file(enum reserve how)
 {
-    size_t near = ((size_t)pipeline->worker_count + 1) * NEAR_CREDIT;
-    bool is_near = how == RESERVE_NEAR || how == RESERVE_WAIT;
-
-    return is_near && near < pipeline->credit_limit ? near : pipeline->credit_limit;
+    return how == RESERVE_NEAR || how == RESERVE_WAIT;
 }
 
-/* Takes the credit if the limit allows, or if nothing else is in flight. */
-static bool take_credit(struct pipeline *pipeline, size_t credit, enum reserve how)
+/* Takes credit if the limit allows, or if nothing else has any. */
+static bool take(_Atomic size_t *used_of, size_t credit, size_t limit)
 {
-    size_t used = atomic_load(&pipeline->credit_used), limit = limit_of(pipeline, how);
+    size_t used = atomic_load(used_of);
 
     do {
-        if (how != RESERVE_URGENT && used != 0 && used + credit > limit)
+        if (used != 0 && used + credit > limit)
             return false;
-    } while (!atomic_compare_exchange_weak(&pipeline->credit_used, &used, used + credit));
+    } while (!atomic_compare_exchange_weak(used_of, &used, used + credit));
     return true;
+}
+
+static bool take_credit(struct pipeline *pipeline, size_t credit, enum reserve how)
+{
+    size_t near_limit = ((size_t)pipeline->worker_count + 1) * NEAR_CREDIT;
+    bool is_near = is_from_file(how);
+
+    if (is_near && !take(&pipeline->near_used, credit, near_limit))
+        return false;
+    if (take(&pipeline->credit_used, credit,
+             how == RESERVE_URGENT ? SIZE_MAX : pipeline->credit_limit))
+        return true;
+    if (is_near)
+        atomic_fetch_sub(&pipeline->near_used, credit);
+    return false;
+}
+
+static void give_credit(struct pipeline *pipeline, size_t credit, bool is_near)
+{
+    atomic_fetch_sub(&pipeline->credit_used, credit);
+    if (is_near)
+        atomic_fetch_sub(&pipeline->near_used, credit);
 }
 
 static struct block_job *try_reserve(struct pipeline *pipeline, size_t size, enum reserve how)
@@ -243,12 +262,14 @@ static struct block_job *try_reserve(struct pipeline *pipeline, size_t size, enu
         return NULL;
     if (!take_credit(pipeline, credit, how))
         return NULL;
+    bool is_near = is_from_file(how);
     struct block_job *job = mpmc_pop(&pipeline->free_jobs);
     if (!job) {
-        atomic_fetch_sub(&pipeline->credit_used, credit);
+        give_credit(pipeline, credit, is_near);
         return NULL;
     }
     job->credit = credit;
+    job->is_near = is_near;
     job->state = JOB_RESERVED;
     job->buffer = xmalloc(size);
     job->size = job->capacity = size;
@@ -310,6 +331,7 @@ void pipeline_release(struct block_job *job)
 {
     struct pipeline *pipeline = job->pipeline;
     size_t credit = job->credit;
+    bool is_near = job->is_near;
 
     if (job->is_submitted)
         atomic_fetch_sub(&pipeline->submitted_count, 1);
@@ -321,7 +343,7 @@ void pipeline_release(struct block_job *job)
     arena_init(&job->arena, ARENA_LIMIT);
     bool is_pushed = mpmc_push(&pipeline->free_jobs, job);
     assert(is_pushed);
-    atomic_fetch_sub(&pipeline->credit_used, credit);
+    give_credit(pipeline, credit, is_near);
     waiter_wake(&pipeline->credit_waiter, 1);
     if (pipeline->on_credit)
         pipeline->on_credit(pipeline->on_credit_context);

@@ -94,6 +94,7 @@ struct pipeline {
     struct mpmc free_jobs;
     size_t credit_limit;
     _Atomic size_t credit_used;
+    _Atomic size_t near_used; /* of that, by blocks from files */
     struct waiter credit_waiter;
     _Atomic uint32_t submitted_count; /* jobs between submit and release */
     void (*on_credit)(void *context); /* set before the start; any thread; may be NULL */
