@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #define GROUP 32 /* lookups under way together: each waits for memory, all wait at once */
-#define AHEAD 8
 
 /* What one part has to say about one block. */
 struct finding {
@@ -38,29 +37,17 @@ static int find_exact(struct ledger *ledger, const struct world *world, const st
     return root_find_exact(&ledger->root, &event->outpoint, &hash, word);
 }
 
-/* All against the parent: nothing of this block is in yet. */
-static void check_bip30(struct ledger *ledger, uint32_t part, const struct world *world,
-                        struct finding *finding)
+/* BIP30, against the parent: what this block does is not seen there. */
+static void check_repeated(struct ledger *ledger, const struct world *parent,
+                           const struct event *event, struct finding *finding)
 {
-    const struct recent *recent = &ledger->recents[part];
+    uint64_t word = 0;
+    int error = find_exact(ledger, parent, event, &word);
 
-    for (uint32_t e = events_begin(world->ends, part); e < world->ends[part]; e++) {
-        const struct event *event = &world->events[e];
-        uint64_t word;
-
-        if (e + AHEAD < world->ends[part]) {
-            struct coin_hash later = event_hash(&event[AHEAD]);
-            recent_prefetch(recent, later.slot);
-            root_prefetch(&ledger->root, &later);
-        }
-        if (event->flags & EVENT_SPEND)
-            continue;
-        finding->error = find_exact(ledger, world->parent, event, &word);
-        if (finding->error != 0)
-            return;
-        if (word != 0)
-            note(&finding->repeated, event->place);
-    }
+    if (error != 0)
+        finding->error = error;
+    else if (word != 0)
+        note(&finding->repeated, event->place);
 }
 
 /* A spend hangs on the event of its coin, if its world sees one: false if that is spent already.
@@ -92,6 +79,21 @@ static void spend_in_root(struct ledger *ledger, struct event *event, struct coi
         note(&finding->missing, event->place);
 }
 
+static void look_ahead(const struct ledger *ledger, const struct recent *recent,
+                       const struct event *group, uint32_t count, bool is_bip30)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct coin_hash hash = event_hash(&group[i]);
+
+        recent_prefetch(recent, hash.slot);
+        if (is_bip30 && !(group[i].flags & EVENT_SPEND))
+            root_prefetch(&ledger->root, &hash);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (is_bip30 || group[i].flags & EVENT_SPEND)
+            recent_prefetch_events(recent, group[i].slot);
+}
+
 /* The world gets all its events, whatever is found. */
 static void follow(struct ledger *ledger, uint32_t part, const struct connecting *c,
                    struct finding *finding)
@@ -101,20 +103,19 @@ static void follow(struct ledger *ledger, uint32_t part, const struct connecting
     struct event *first = world->events + events_begin(world->ends, part);
     struct event *end = world->events + world->ends[part];
     struct event *in_root[GROUP];
+    bool is_bip30 = c->lb.bip30 == BIP30_ENFORCED;
 
     for (struct event *group = first; group < end; group += GROUP) {
         uint32_t n = end - group < GROUP ? (uint32_t)(end - group) : GROUP;
         uint32_t in_root_count = 0;
 
-        for (uint32_t i = 0; i < n; i++)
-            recent_prefetch(recent, group[i].slot);
-        for (uint32_t i = 0; i < n; i++)
-            if (group[i].flags & EVENT_SPEND)
-                recent_prefetch_events(recent, group[i].slot);
+        look_ahead(ledger, recent, group, n, is_bip30);
         for (uint32_t i = 0; i < n; i++) {
             struct event *event = &group[i];
 
             if (!(event->flags & EVENT_SPEND)) {
+                if (is_bip30)
+                    check_repeated(ledger, world->parent, event, finding);
                 event->word += c->lb.pos;
                 event->spenders = EVENT_NONE;
             } else if (event->flags & EVENT_REPLACED) {
@@ -148,8 +149,6 @@ static void connect_part(void *arg, uint32_t part)
             continue;
         recent_reserve(&work->ledger->recents[part],
                        world->ends[part] - events_begin(world->ends, part));
-        if (c->lb.bip30 == BIP30_ENFORCED)
-            check_bip30(work->ledger, part, world, finding);
         follow(work->ledger, part, c, finding);
     }
 }

@@ -61,6 +61,7 @@ static void end_job(struct engine *engine, struct block_job *job, const struct b
     if (job->done)
         job->done(job->context, result);
     job->done = NULL;
+    engine->waiting_count -= job->state == JOB_WAITING;
     job->state = JOB_DONE;
     reap_job(engine, job);
 }
@@ -261,6 +262,7 @@ static void connect_or_wait(struct engine *engine, struct block_job *job)
         return;
     }
     job->state = JOB_WAITING;
+    engine->waiting_count++;
     if (node_work(engine, prev)->world) {
         push_ready(engine, node);
         return;
@@ -379,6 +381,7 @@ void accept_job(struct engine *engine, struct block_job *job)
 {
     struct header_node *expected = job->expected;
 
+    atomic_fetch_sub(&engine->pipeline.parsing_count, 1);
     if (job->is_stored) {
         accept_read(engine, job);
         return;

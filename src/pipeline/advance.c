@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define READ_AHEAD 128     /* blocks being read back at once */
+#define TOGETHER   16      /* blocks */
 #define SHORT_US   1000000 /* a step back that takes no longer is waited for */
 
 void push_ready(struct engine *engine, struct header_node *node)
@@ -62,6 +63,13 @@ static bool advance_node(struct engine *engine, struct header_node *node)
     if (!work->job)
         return read_back(engine, node);
     return work->job->state != JOB_WAITING || connect_job(engine, work->job);
+}
+
+/* Blocks that come thick and fast are connected together, so that each part of the ledger is near
+ * to the processor once for all of them. Waits for nothing but what is being parsed. */
+static bool is_connecting_worthwhile(struct engine *engine)
+{
+    return engine->waiting_count >= TOGETHER || atomic_load(&engine->pipeline.parsing_count) == 0;
 }
 
 /* Oldest first; what cannot go on yet stays, in order. Connecting may add to the end of the list.
@@ -227,7 +235,8 @@ void advance(struct engine *engine)
                     header_fork_point(world_node(ledger_root(engine->ledger)), engine->target));
     if (engine->is_failed)
         return;
-    advance_ready(engine);
+    if (is_connecting_worthwhile(engine))
+        advance_ready(engine);
     if (header_is_ancestor(world_node(ledger_root(engine->ledger)), engine->target)) {
         engine->frontier = find_frontier(engine);
         read_ahead(engine);

@@ -86,6 +86,7 @@ bool connect_job(struct engine *engine, struct block_job *job)
     job->world = world;
     job->bip30 = bip30;
     job->state = JOB_CONNECTED;
+    engine->waiting_count--;
     job->script_flags = block_script_flags(engine->params, &node->hash, node->height);
     job->skips_scripts = skips_scripts(engine, node);
     job->is_held = false;

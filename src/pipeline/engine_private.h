@@ -111,8 +111,9 @@ struct engine {
                                              whoever reads blocks writes */
     struct block_job *oldest, *newest;    /* connected jobs by serial */
     uint64_t serial;
-    uint32_t job_count;  /* jobs the ledger thread has: parsing not counted */
-    uint32_t read_count; /* jobs being read back */
+    uint32_t job_count;     /* jobs the ledger thread has: parsing not counted */
+    uint32_t waiting_count; /* of them, those not connected yet */
+    uint32_t read_count;    /* jobs being read back */
 
     struct resident_list residents, limbo;
 

@@ -359,6 +359,7 @@ void pipeline_submit(struct block_job *job)
         if (!job->is_submitted)
             atomic_fetch_add(&pipeline->submitted_count, 1);
         job->is_submitted = true;
+        atomic_fetch_add(&pipeline->parsing_count, 1);
         job->state = JOB_PARSING;
         if (job->expected)
             atomic_fetch_add_explicit(&work_of(pipeline, job->expected)->submitted, 1,

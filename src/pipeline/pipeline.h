@@ -97,6 +97,7 @@ struct pipeline {
     _Atomic size_t near_used; /* of that, by blocks from files */
     struct waiter credit_waiter;
     _Atomic uint32_t submitted_count; /* jobs between submit and release */
+    _Atomic uint32_t parsing_count;   /* between submit and the ledger thread */
     void (*on_credit)(void *context); /* set before the start; any thread; may be NULL */
     void *on_credit_context;
 
