@@ -8,6 +8,7 @@ enum event_flags {
     EVENT_SPEND = 1,    /* else the coin is created */
     EVENT_LINKED = 2,   /* a spend of what a world above the root made: it hangs on that event */
     EVENT_REPLACED = 4, /* a spend without an input: BIP30_OVERWRITE */
+    EVENT_SHARED = 8,   /* more than one spend hangs on it, or did */
 };
 
 /* Events of worlds point at each other by world slot and number (recent.h). */

@@ -30,8 +30,11 @@ static void look_ahead(const struct folding *f, const struct recent *recent,
 
     if (!(event->flags & EVENT_LINKED))
         recent_prefetch(recent, hash.slot);
-    if (!is_passed(f, recent, event))
-        root_prefetch(&f->ledger->root, &hash);
+    if (is_passed(f, recent, event))
+        return;
+    root_prefetch(&f->ledger->root, &hash);
+    if (!(event->flags & EVENT_SPEND) && event->spenders != EVENT_NONE)
+        __builtin_prefetch(recent_event(recent, event->spenders));
 }
 
 static void fold_create(struct folding *f, struct recent *recent, struct event *event)

@@ -96,9 +96,12 @@ bool recent_is_spent(const struct recent *recent, const struct world *world,
 {
     if (event->flags & EVENT_SPEND)
         return true;
-    for (uint32_t ref = event->spenders; ref != EVENT_NONE; ref = recent_event(recent, ref)->next)
+    for (uint32_t ref = event->spenders; ref != EVENT_NONE; ref = recent_event(recent, ref)->next) {
         if (world_sees(world, ref >> RECENT_INDEX_BITS))
             return true;
+        if (!(event->flags & EVENT_SHARED)) /* the rule: that one is far from the processor */
+            return false;
+    }
     return false;
 }
 
@@ -147,13 +150,14 @@ void recent_remove(struct recent *recent, const struct world *world, uint32_t in
 
 void recent_link(struct recent *recent, uint32_t maker, const struct world *world, uint32_t index)
 {
-    struct event *event = &world->events[index];
-    uint32_t *spenders = &recent_event(recent, maker)->spenders;
+    struct event *event = &world->events[index], *made = recent_event(recent, maker);
 
     event->flags |= EVENT_LINKED;
     event->maker = maker;
-    event->next = *spenders;
-    *spenders = ref_of(recent, world, index);
+    event->next = made->spenders;
+    if (made->spenders != EVENT_NONE)
+        made->flags |= EVENT_SHARED;
+    made->spenders = ref_of(recent, world, index);
     recent->linked_count++;
 }
 
