@@ -16,7 +16,7 @@
 /* Memory that a round has used is kept for the next, as in a long sync: the first touch of a page
  * is no part of what a block costs. The first round is discarded. */
 const char *malloc_conf =
-    "thp:always,lg_extent_max_active_fit:20,dirty_decay_ms:-1,muzzy_decay_ms:-1";
+    "thp:always,lg_extent_max_active_fit:20,narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1";
 
 #define SLICES       20
 #define ROUNDS_PLAIN 3 /* the slices without scripts are short */
