@@ -166,6 +166,16 @@ static enum engine_error scan_gap(struct start *start, uint64_t from, uint64_t t
     return ENGINE_OK;
 }
 
+/* A place that reaches beyond the end is none: what comes next is appended there. */
+static void drop_rotten(struct start *start, uint64_t end)
+{
+    const struct metadata_record *rotten = start->rotten;
+    size_t *count = &start->rotten_count;
+
+    while (*count > 0 && record_end(rotten[*count - 1].pos, rotten[*count - 1].size) > end)
+        --*count;
+}
+
 /* Behind the last synced position the file is cut at the first record that is not whole; before it
  * never. Where there is no metadata at all (lost, or a bootstrap.dat put in place) nothing says
  * what was synced: then only what follows the last whole record goes. */
@@ -181,6 +191,7 @@ static enum engine_error cut_blocks(struct start *start, uint64_t end)
     if (error < 0)
         return start_refuse_errno(start, "blocks.bin cannot be cut", error);
     start->blocks_size = end;
+    drop_rotten(start, end);
     return ENGINE_OK;
 }
 
