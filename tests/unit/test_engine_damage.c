@@ -457,6 +457,74 @@ START_TEST(a_damaged_size_leads_beyond_the_synced_end)
 }
 END_TEST
 
+/* Its bytes are known; without any metadata the file is not known for ours. */
+START_TEST(damaged_genesis)
+{
+    struct damage_rig damage;
+
+    prepare();
+    damage_init(&damage);
+    give_again(&damage.rig);
+    for (uint64_t at = 0, i = 0; at < first_end; at += stride(first_end, 20), i++) {
+        stop(&damage);
+        struct bytes now = simdisk_get(damage.sim, BLOCKS_NAME);
+        snprintf(where, sizeof where, "genesis byte %llu%s", (unsigned long long)at,
+                 i % 2 ? " without its metadata" : "");
+        ck_assert(simdisk_flip(damage.sim, BLOCKS_NAME, at, 1));
+        if (i % 2)
+            thin_metadata(&damage, first_end, now.size, now.size);
+        start(&damage);
+        ck_assert_msg(strstr(damage.log, "genesis"), "%s: %s", where, damage.log);
+        expect_wanted(&damage.rig);
+        struct bytes after = simdisk_get(damage.sim, BLOCKS_NAME);
+        ck_assert_msg(after.size == now.size && memcmp(after.data, now.data, now.size) == 0, "%s",
+                      where);
+        free((void *)now.data);
+        free((void *)after.data);
+    }
+    stop(&damage);
+    ck_assert(simdisk_flip(damage.sim, BLOCKS_NAME, 50, 1));
+    struct bytes metadata = simdisk_get(damage.sim, METADATA_NAME);
+    simdisk_put(damage.sim, METADATA_NAME, (struct bytes){NULL, 0});
+    ck_assert_int_eq(rig_open(&damage.rig), ENGINE_DIRECTORY);
+    ck_assert_msg(strstr(damage.rig.error, "does not begin"), "%s", damage.rig.error);
+    simdisk_put(damage.sim, METADATA_NAME, metadata);
+    free((void *)metadata.data);
+    start(&damage);
+    expect_wanted_again(&damage);
+    damage_clear(&damage);
+}
+END_TEST
+
+/* A record of metadata.bin that is whole, and wrong. */
+START_TEST(metadata_has_another_block_where_genesis_is)
+{
+    struct damage_rig damage;
+    struct metadata_record record;
+
+    prepare();
+    damage_init(&damage);
+    give_again(&damage.rig);
+    stop(&damage);
+    uint32_t magic = le32_read(damage.rig.params.magic);
+    thin_metadata(&damage, first_end, UINT64_MAX, first_end + file.size);
+    struct bytes now = simdisk_get(damage.sim, METADATA_NAME);
+    ck_assert(metadata_record_parse(&record, now.data, magic));
+    record.pos = record_pos(0);
+    record.size = BLOCK_SIZE_MIN;
+    uint8_t *more = xmalloc(now.size + METADATA_RECORD_SIZE);
+    metadata_record_write(more, &record, magic);
+    memcpy(more + METADATA_RECORD_SIZE, now.data, now.size);
+    simdisk_put(damage.sim, METADATA_NAME, (struct bytes){more, now.size + METADATA_RECORD_SIZE});
+    free((void *)now.data);
+    free(more);
+    snprintf(where, sizeof where, "the first record of metadata.bin");
+    start(&damage);
+    expect_wanted_again(&damage);
+    damage_clear(&damage);
+}
+END_TEST
+
 struct newest {
     const char *prefix;
     unsigned long long number;
@@ -552,7 +620,8 @@ int main(void)
         sigaction(fatal[i], &action, &handlers[i]);
     int result = SUITE_RUN("engine_damage", files_that_are_no_block_files, truncated_files,
                            files_with_a_flipped_bit, damaged_metadata, damaged_blocks, damaged_end,
-                           a_damaged_size_leads_beyond_the_synced_end, damaged_ledger_files);
+                           a_damaged_size_leads_beyond_the_synced_end, damaged_genesis,
+                           metadata_has_another_block_where_genesis_is, damaged_ledger_files);
 
     generated_free(&chain);
     buffer_free(&file);
