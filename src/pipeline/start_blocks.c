@@ -6,51 +6,63 @@
 
 #define PROGRESS_S 5
 
+static size_t genesis_record(const struct engine *engine,
+                             uint8_t record[RECORD_HEADER_SIZE + PARAMS_GENESIS_SIZE_MAX])
+{
+    const struct params *params = engine->params;
+
+    record_header_write(record, engine->magic, params->genesis_size);
+    memcpy(record + RECORD_HEADER_SIZE, params->genesis_block, params->genesis_size);
+    return RECORD_HEADER_SIZE + params->genesis_size;
+}
+
+static enum engine_error write_first_record(struct start *start, const uint8_t *record, size_t size)
+{
+    int error = disk_write_sync(start->disk, start->blocks, record, size, 0);
+
+    if (error == 0)
+        error = disk_sync(start->disk, start->blocks);
+    if (error == 0)
+        error = disk_sync_dir(start->disk, ".");
+    return error < 0 ? start_refuse_errno(start, "blocks.bin cannot be written", error) : ENGINE_OK;
+}
+
 /* A new file gets the genesis block as its first record; another's file is not touched. */
 enum engine_error start_blocks(struct start *start)
 {
     struct engine *engine = start->engine;
-    const struct params *params = engine->params;
     unsigned flags = DISK_OPEN_WRITE | DISK_OPEN_CREATE;
     int error = disk_file_open(start->disk, &start->blocks, BLOCKS_NAME, flags);
+    uint8_t record[RECORD_HEADER_SIZE + PARAMS_GENESIS_SIZE_MAX], old[sizeof record];
+    size_t size = genesis_record(engine, record);
 
     if (error == 0)
         error = disk_file_size(start->blocks, &start->blocks_size);
     if (error < 0)
         return start_refuse_errno(start, "blocks.bin cannot be opened", error);
-    if (start->blocks_size <= RECORD_HEADER_SIZE + params->genesis_size) {
-        uint8_t record[RECORD_HEADER_SIZE + PARAMS_GENESIS_SIZE_MAX];
-        uint8_t old[sizeof record];
-        size_t size = RECORD_HEADER_SIZE + params->genesis_size;
-
-        record_header_write(record, engine->magic, params->genesis_size);
-        memcpy(record + RECORD_HEADER_SIZE, params->genesis_block, params->genesis_size);
-        /* What is left of a first start that was cut off, its size perhaps without its bytes, is
-         * completed; anything else is somebody's. */
-        error = disk_read_sync(start->disk, start->blocks, old, start->blocks_size, 0);
-        if (error == 0 && start->blocks_size == size && memcmp(old, record, size) == 0)
-            return ENGINE_OK;
-        for (size_t i = 0; error == 0 && i < start->blocks_size; i++)
-            if (old[i] != record[i] && old[i] != 0)
-                return start_refuse(start, ENGINE_DIRECTORY,
-                                    "%s/blocks.bin is not a block file of chain %s",
-                                    engine->directory, params->name);
-        if (error == 0)
-            error = disk_write_sync(start->disk, start->blocks, record, size, 0);
-        if (error == 0)
-            error = disk_sync(start->disk, start->blocks);
-        if (error == 0)
-            error = disk_sync_dir(start->disk, ".");
-        if (error < 0)
-            return start_refuse_errno(start, "blocks.bin cannot be written", error);
-        start->blocks_size = size;
-    }
-    return ENGINE_OK;
+    if (start->blocks_size > size)
+        return ENGINE_OK;
+    /* What is left of a first start that was cut off, its size perhaps without its bytes, is
+     * completed; anything else is somebody's. */
+    error = disk_read_sync(start->disk, start->blocks, old, start->blocks_size, 0);
+    if (error < 0)
+        return start_refuse_errno(start, "blocks.bin cannot be read", error);
+    if (start->blocks_size == size && memcmp(old, record, size) == 0)
+        return ENGINE_OK;
+    for (size_t i = 0; i < start->blocks_size; i++)
+        if (old[i] != record[i] && old[i] != 0)
+            return start_refuse(start, ENGINE_DIRECTORY,
+                                "%s/blocks.bin is not a block file of chain %s", engine->directory,
+                                engine->params->name);
+    start->blocks_size = size;
+    return write_first_record(start, record, size);
 }
 
+/* Where metadata says that the file is ours, a rotten genesis block is written again. */
 static enum engine_error check_first_record(struct start *start)
 {
     struct engine *engine = start->engine;
+    uint8_t genesis[RECORD_HEADER_SIZE + PARAMS_GENESIS_SIZE_MAX];
     struct scanner scanner;
     struct record record;
     char what[160];
@@ -61,8 +73,14 @@ static enum engine_error check_first_record(struct start *start)
                       memcmp(record.data.data, engine->params->genesis_block, record.size) == 0;
     scan_describe(what, sizeof what, result, &scanner);
     scanner_clear(&scanner);
-    if (is_genesis || start->data.count)
+    if (is_genesis)
         return ENGINE_OK;
+    if (start->data.count > 0) {
+        engine_log(
+            engine, ENGINE_LOG_WARNING,
+            "blocks.bin: the genesis block is damaged or cannot be read: it is written again");
+        return write_first_record(start, genesis, genesis_record(engine, genesis));
+    }
     return start_refuse(start, ENGINE_DIRECTORY,
                         "%s/blocks.bin does not begin with the genesis block of chain %s%s%s",
                         engine->directory, engine->params->name, result == SCAN_RECORD ? "" : ": ",
@@ -166,6 +184,16 @@ static enum engine_error scan_gap(struct start *start, uint64_t from, uint64_t t
     return ENGINE_OK;
 }
 
+/* A place that reaches beyond the end is none: what comes next is appended there. */
+static void drop_rotten(struct start *start, uint64_t end)
+{
+    const struct metadata_record *rotten = start->rotten;
+    size_t *count = &start->rotten_count;
+
+    while (*count > 0 && record_end(rotten[*count - 1].pos, rotten[*count - 1].size) > end)
+        --*count;
+}
+
 /* Behind the last synced position the file is cut at the first record that is not whole; before it
  * never. Where there is no metadata at all (lost, or a bootstrap.dat put in place) nothing says
  * what was synced: then only what follows the last whole record goes. */
@@ -181,6 +209,7 @@ static enum engine_error cut_blocks(struct start *start, uint64_t end)
     if (error < 0)
         return start_refuse_errno(start, "blocks.bin cannot be cut", error);
     start->blocks_size = end;
+    drop_rotten(start, end);
     return ENGINE_OK;
 }
 

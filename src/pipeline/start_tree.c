@@ -101,6 +101,7 @@ static void link_all(struct start *start)
             break;
         node->sequence = ++engine->next_sequence;
     }
+    link_block(engine, header_tree_at(engine->tree, 0));
     for (size_t i = 0; i < start->data.count; i++) {
         struct header_node *node = header_tree_find(engine->tree, &start->data.records[i].hash);
         if (node && node_has(node, HEADER_HAS_BLOCK))
@@ -142,6 +143,16 @@ static enum engine_error fill_table(struct start *start)
                                    NODE_MAX);
 }
 
+/* That it is there is taken from nobody: all else hangs on it. */
+static void take_genesis(struct engine *engine)
+{
+    struct header_node *node = header_tree_at(engine->tree, 0);
+
+    node->pos = record_pos(0);
+    node->size = engine->params->genesis_size;
+    node->status |= HEADER_HAS_BLOCK | HEADER_VERIFIED;
+}
+
 enum engine_error start_tree(struct start *start)
 {
     struct engine *engine = start->engine;
@@ -152,7 +163,7 @@ enum engine_error start_tree(struct start *start)
     random_bytes(&key, sizeof key);
     engine->tree = header_tree_new(engine->params, key);
     engine->table = block_table_new(NODE_MAX);
-    header_tree_at(engine->tree, 0)->status |= HEADER_VERIFIED;
+    take_genesis(engine);
     for (size_t i = 0; i < item_count; i++)
         items[i] =
             (struct ordered_item){record_at(start, i)->hash, record_at(start, i)->header.prev_hash};

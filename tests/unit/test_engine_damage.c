@@ -6,6 +6,9 @@
 #include "block_maker.h"
 #include "generated_chain.h"
 #include "shared_files.h"
+#include "store/blocks.h"
+#include "store/metadata.h"
+#include <signal.h>
 #include <sys/stat.h>
 
 #define HEIGHT 125
@@ -20,6 +23,21 @@ static struct generated chain;
 static char *wanted;       /* audit's answer */
 static struct buffer file; /* the chain as a bootstrap.dat */
 static size_t ends[GENERATED_MAX];
+static size_t first_end; /* of the genesis record in blocks.bin */
+static char where[128];  /* what was damaged last */
+
+static const int fatal[] = {SIGABRT, SIGSEGV};
+static struct sigaction handlers[ARRAY_COUNT(fatal)];
+
+/* What an assertion of the engine cannot say. Back from here the program dies as it would have. */
+static void say_where(int number)
+{
+    (void)number;
+    for (size_t i = 0; i < ARRAY_COUNT(fatal); i++)
+        sigaction(fatal[i], &handlers[i], NULL);
+    if (write(STDERR_FILENO, where, strlen(where)) < 0 || write(STDERR_FILENO, "\n", 1) < 0)
+        _exit(1);
+}
 
 /* How far apart the damaged bytes of a file are, when there are to be about count by day. */
 static uint64_t stride(uint64_t size, uint64_t count)
@@ -43,18 +61,19 @@ static void keep_log(void *context, enum engine_log_level level, const char *lin
 static void start(struct damage_rig *damage)
 {
     damage->log[0] = 0;
-    ck_assert_msg(rig_open(&damage->rig) == ENGINE_OK, "%s", damage->rig.error);
+    ck_assert_msg(rig_open(&damage->rig) == ENGINE_OK, "%s: %s", where, damage->rig.error);
     feed_idle(&damage->rig);
 }
 
 static void stop(struct damage_rig *damage)
 {
-    ck_assert_msg(rig_close(&damage->rig) == ENGINE_OK, "%s", damage->rig.error);
+    ck_assert_msg(rig_close(&damage->rig) == ENGINE_OK, "%s: %s", where, damage->rig.error);
 }
 
 static void damage_init(struct damage_rig *damage)
 {
     memset(damage, 0, sizeof *damage);
+    snprintf(where, sizeof where, "nothing");
     rig_init(&damage->rig, NETWORK_REGTEST);
     damage->rig.config.events.log = keep_log;
     damage->sim = rig_on_sim(&damage->rig, 1);
@@ -79,13 +98,13 @@ static void give_again(struct rig *rig)
         feed_begin(rig, chain.blocks[i], true, NULL, &fed[i]);
     for (size_t i = 0; i < chain.count; i++) {
         feed_wait(&fed[i]);
-        ck_assert_msg(fed[i].verdict == VALID || fed[i].verdict == DUPLICATE, "block %zu: %s", i,
-                      fed[i].reason);
+        ck_assert_msg(fed[i].verdict == VALID || fed[i].verdict == DUPLICATE, "%s: block %zu: %s",
+                      where, i, fed[i].reason);
     }
     feed_idle(rig);
 }
 
-static void expect_wanted(struct rig *rig, const char *where)
+static void expect_wanted(struct rig *rig)
 {
     char *coins = rig_coins(rig);
 
@@ -94,7 +113,7 @@ static void expect_wanted(struct rig *rig, const char *where)
 }
 
 /* The tip is one of the chain's own blocks, or the genesis block. Gives its height. */
-static int expect_tip_of_chain(struct rig *rig, const char *where)
+static int expect_tip_of_chain(struct rig *rig)
 {
     struct block_hash tip = tip_hash(rig);
     int height = tip_height(rig);
@@ -118,6 +137,7 @@ static void prepare(void)
     give_again(&damage.rig);
     expect_tip(&damage.rig, &chain.tip, "whole");
     wanted = rig_coins(&damage.rig);
+    first_end = RECORD_HEADER_SIZE + damage.rig.params.genesis_size;
     damage_clear(&damage);
     for (size_t i = 0; i < chain.count; i++) {
         buffer_put(&file, damage.rig.params.magic, 4);
@@ -179,7 +199,7 @@ START_TEST(files_that_are_no_block_files)
                      IMPORT_NO_BLOCKS);
     ck_assert_int_eq(tip_height(rig), 0);
     ck_assert_int_eq(import_bytes(rig, file.data, file.size, &result), IMPORT_OK);
-    expect_wanted(rig, "after all that");
+    expect_wanted(rig);
     damage_clear(&damage);
 }
 END_TEST
@@ -191,12 +211,12 @@ START_TEST(truncated_files)
         struct damage_rig damage;
         struct import_result result;
         size_t whole = 0;
-        char where[64], byte[32];
+        char byte[32];
 
         while (ends[whole] <= size)
             whole++;
-        snprintf(where, sizeof where, "cut at %zu", size);
         damage_init(&damage);
+        snprintf(where, sizeof where, "cut at %zu", size);
         enum import_error error = import_bytes(&damage.rig, file.data, size, &result);
         ck_assert_msg(error == (whole ? IMPORT_DAMAGED : IMPORT_NO_BLOCKS), "%s: %d %s", where,
                       error, damage.rig.error);
@@ -204,12 +224,12 @@ START_TEST(truncated_files)
         ck_assert_msg(strstr(damage.rig.error, byte), "%s: %s, not %s", where, damage.rig.error,
                       byte);
         ck_assert_int_eq(tip_height(&damage.rig), (int)whole);
-        ck_assert_int_eq(expect_tip_of_chain(&damage.rig, where), (int)whole);
+        ck_assert_int_eq(expect_tip_of_chain(&damage.rig), (int)whole);
         stop(&damage);
         start(&damage);
         ck_assert_int_eq(tip_height(&damage.rig), (int)whole);
         ck_assert_int_eq(import_bytes(&damage.rig, file.data, file.size, &result), IMPORT_OK);
-        expect_wanted(&damage.rig, where);
+        expect_wanted(&damage.rig);
         damage_clear(&damage);
     }
 }
@@ -239,22 +259,21 @@ START_TEST(files_with_a_flipped_bit)
         struct import_result result;
         size_t at = i < 8 ? ends[i * 5] + (size_t)i
                           : prng_below(&prng, file.size); /* framing, then anything */
-        char where[64];
-
         while (is_free_field(buffer_bytes(&file), at))
             at++;
-        snprintf(where, sizeof where, "flip at %zu", at);
+        uint8_t mask = (uint8_t)(1u << prng_below(&prng, 8));
         memcpy(copy, file.data, file.size);
-        copy[at] ^= (uint8_t)(1u << prng_below(&prng, 8));
+        copy[at] ^= mask;
         damage_init(&damage);
+        snprintf(where, sizeof where, "byte %zu ^ 0x%02x of a file to import", at, mask);
         enum import_error error = import_bytes(&damage.rig, copy, file.size, &result);
-        int height = expect_tip_of_chain(&damage.rig, where);
+        int height = expect_tip_of_chain(&damage.rig);
         ck_assert_msg(height < HEIGHT, "%s: nothing was wrong", where);
         ck_assert_msg(error != IMPORT_OK || result.refused || result.unconnected, "%s: not told",
                       where);
         hurt += error != IMPORT_OK;
         ck_assert_int_eq(import_bytes(&damage.rig, file.data, file.size, &result), IMPORT_OK);
-        expect_wanted(&damage.rig, where);
+        expect_wanted(&damage.rig);
         damage_clear(&damage);
     }
     free(copy);
@@ -274,16 +293,17 @@ START_TEST(damaged_metadata)
     damage_init(&damage);
     give_again(&damage.rig);
     for (int i = 0; i < flips + 3; i++) {
-        char where[64];
-
         stop(&damage);
         struct bytes now = simdisk_get(damage.sim, "metadata.bin");
         ck_assert_uint_gt(now.size, 100 * 144);
         snprintf(where, sizeof where, "metadata %d of %zu bytes", i, now.size);
         if (i < flips) { /* each byte of a record, of some record */
             uint64_t at = prng_below(&prng, now.size / 144) * 144 + (uint64_t)i % 144;
-            ck_assert(simdisk_flip(damage.sim, "metadata.bin", is_night ? (uint64_t)i : at,
-                                   (uint8_t)(1u << prng_below(&prng, 8))));
+            uint8_t mask = (uint8_t)(1u << prng_below(&prng, 8));
+            at = is_night ? (uint64_t)i : at;
+            snprintf(where, sizeof where, "metadata byte %llu of %zu ^ 0x%02x",
+                     (unsigned long long)at, now.size, mask);
+            ck_assert(simdisk_flip(damage.sim, "metadata.bin", at, mask));
         } else if (i < flips + 2)
             simdisk_put(damage.sim, "metadata.bin",
                         bytes_sub(now, 0, i == flips ? 0 : now.size / 2 + 7));
@@ -295,7 +315,7 @@ START_TEST(damaged_metadata)
         start(&damage);
         if (i >= flips) /* a damaged record may be one that counted no more */
             ck_assert_msg(strstr(damage.log, ", 0 scanned") == NULL, "%s: %s", where, damage.log);
-        expect_wanted(&damage.rig, where);
+        expect_wanted(&damage.rig);
     }
     damage_clear(&damage);
 }
@@ -306,7 +326,6 @@ END_TEST
 static bool damage_block(uint64_t at, uint8_t mask, bool is_without_metadata)
 {
     struct damage_rig damage;
-    char where[64];
 
     damage_init(&damage);
     give_again(&damage.rig);
@@ -314,12 +333,12 @@ static bool damage_block(uint64_t at, uint8_t mask, bool is_without_metadata)
     struct bytes now = simdisk_get(damage.sim, "blocks.bin");
     while (is_without_metadata && is_free_field(now, at)) /* nothing says which it was */
         at++;
-    snprintf(where, sizeof where, "block byte %llu%s", (unsigned long long)at,
+    snprintf(where, sizeof where, "block byte %llu ^ 0x%02x%s", (unsigned long long)at, mask,
              is_without_metadata ? " without metadata" : "");
     ck_assert(simdisk_flip(damage.sim, "blocks.bin", at, mask));
     /* With its ledger the engine reads the blocks behind the root only; without it all. */
     start(&damage);
-    int before = expect_tip_of_chain(&damage.rig, where);
+    int before = expect_tip_of_chain(&damage.rig);
     if (before < HEIGHT)
         ck_assert_msg(before >= HEIGHT - 20 && strstr(damage.log, "damaged"), "%s: %s", where,
                       damage.log);
@@ -328,7 +347,7 @@ static bool damage_block(uint64_t at, uint8_t mask, bool is_without_metadata)
     if (is_without_metadata)
         simdisk_put(damage.sim, "metadata.bin", (struct bytes){NULL, 0});
     start(&damage);
-    int height = expect_tip_of_chain(&damage.rig, where);
+    int height = expect_tip_of_chain(&damage.rig);
     if (height < HEIGHT)
         ck_assert_msg(strstr(damage.log, "damaged") || strstr(damage.log, "at byte"), "%s: %s",
                       where, damage.log);
@@ -338,10 +357,10 @@ static bool damage_block(uint64_t at, uint8_t mask, bool is_without_metadata)
         free((void *)after.data);
     }
     give_again(&damage.rig);
-    expect_wanted(&damage.rig, where);
+    expect_wanted(&damage.rig);
     stop(&damage);
     start(&damage);
-    expect_wanted(&damage.rig, where);
+    expect_wanted(&damage.rig);
     damage_clear(&damage);
     free((void *)now.data);
     return height < HEIGHT;
@@ -359,6 +378,150 @@ START_TEST(damaged_blocks)
         lost += damage_block(from + prng_below(&prng, step), (uint8_t)(1u << prng_below(&prng, 8)),
                              count % 4 == 3);
     ck_assert_uint_gt(lost, count * 3 / 4);
+}
+END_TEST
+
+/* Without metadata the end of the file is cut, and no place in what went may be kept. */
+START_TEST(damaged_end)
+{
+    struct prng prng;
+
+    prepare();
+    prng_init(&prng, 34);
+    uint64_t size = first_end + file.size;
+    for (uint64_t at = first_end + ends[HEIGHT - 4]; at < size;
+         at += getenv("CAESURE_NIGHT") ? 1 : 23)
+        (void)damage_block(at, (uint8_t)(1u << prng_below(&prng, 8)), true);
+}
+END_TEST
+
+/* metadata.bin as if only the records of blocks between begin and end were left, and nothing
+ * behind synced_end had been synced. */
+static void thin_metadata(struct damage_rig *damage, uint64_t begin, uint64_t end,
+                          uint64_t synced_end)
+{
+    uint32_t magic = le32_read(damage->rig.params.magic);
+    struct bytes now = simdisk_get(damage->sim, METADATA_NAME);
+    uint8_t *out = xmalloc(now.size);
+    size_t size = 0;
+
+    for (size_t at = 0; at < now.size; at += METADATA_RECORD_SIZE) {
+        struct metadata_record record;
+
+        ck_assert(metadata_record_parse(&record, now.data + at, magic));
+        if (record.pos < begin || record_end(record.pos, record.size) > end)
+            continue;
+        record.synced_end = synced_end;
+        metadata_record_write(out + size, &record, magic);
+        size += METADATA_RECORD_SIZE;
+    }
+    simdisk_put(damage->sim, METADATA_NAME, (struct bytes){out, size});
+    free((void *)now.data);
+    free(out);
+}
+
+/* Given again, and after another start. */
+static void expect_wanted_again(struct damage_rig *damage)
+{
+    give_again(&damage->rig);
+    expect_wanted(&damage->rig);
+    stop(damage);
+    start(damage);
+    expect_wanted(&damage->rig);
+}
+
+/* The file is cut at the last synced position, in the middle of what a record's size claims. */
+START_TEST(a_damaged_size_leads_beyond_the_synced_end)
+{
+    struct damage_rig damage;
+    uint8_t mask = 32;
+
+    prepare();
+    damage_init(&damage);
+    give_again(&damage.rig);
+    stop(&damage);
+    struct bytes now = simdisk_get(damage.sim, BLOCKS_NAME);
+    uint64_t end = first_end + ends[HEIGHT - 4]; /* of the last but three */
+    uint32_t size = le32_read(now.data + end + 4);
+    ck_assert_uint_eq(size, chain.blocks[HEIGHT - 3].size);
+    while (size & mask)
+        mask *= 2;
+    snprintf(where, sizeof where, "a size of %u ^ %u", size, mask);
+    thin_metadata(&damage, 0, end, record_end(record_pos(end), size));
+    ck_assert(simdisk_flip(damage.sim, BLOCKS_NAME, end + 4, mask));
+    free((void *)now.data);
+    start(&damage);
+    ck_assert_int_eq(tip_height(&damage.rig), HEIGHT - 3);
+    expect_wanted_again(&damage);
+    damage_clear(&damage);
+}
+END_TEST
+
+/* Its bytes are known; without any metadata the file is not known for ours. */
+START_TEST(damaged_genesis)
+{
+    struct damage_rig damage;
+
+    prepare();
+    damage_init(&damage);
+    give_again(&damage.rig);
+    for (uint64_t at = 0, i = 0; at < first_end; at += stride(first_end, 20), i++) {
+        stop(&damage);
+        struct bytes now = simdisk_get(damage.sim, BLOCKS_NAME);
+        snprintf(where, sizeof where, "genesis byte %llu%s", (unsigned long long)at,
+                 i % 2 ? " without its metadata" : "");
+        ck_assert(simdisk_flip(damage.sim, BLOCKS_NAME, at, 1));
+        if (i % 2)
+            thin_metadata(&damage, first_end, now.size, now.size);
+        start(&damage);
+        ck_assert_msg(strstr(damage.log, "genesis"), "%s: %s", where, damage.log);
+        expect_wanted(&damage.rig);
+        struct bytes after = simdisk_get(damage.sim, BLOCKS_NAME);
+        ck_assert_msg(after.size == now.size && memcmp(after.data, now.data, now.size) == 0, "%s",
+                      where);
+        free((void *)now.data);
+        free((void *)after.data);
+    }
+    stop(&damage);
+    ck_assert(simdisk_flip(damage.sim, BLOCKS_NAME, 50, 1));
+    struct bytes metadata = simdisk_get(damage.sim, METADATA_NAME);
+    simdisk_put(damage.sim, METADATA_NAME, (struct bytes){NULL, 0});
+    ck_assert_int_eq(rig_open(&damage.rig), ENGINE_DIRECTORY);
+    ck_assert_msg(strstr(damage.rig.error, "does not begin"), "%s", damage.rig.error);
+    simdisk_put(damage.sim, METADATA_NAME, metadata);
+    free((void *)metadata.data);
+    start(&damage);
+    expect_wanted_again(&damage);
+    damage_clear(&damage);
+}
+END_TEST
+
+/* A record of metadata.bin that is whole, and wrong. */
+START_TEST(metadata_has_another_block_where_genesis_is)
+{
+    struct damage_rig damage;
+    struct metadata_record record;
+
+    prepare();
+    damage_init(&damage);
+    give_again(&damage.rig);
+    stop(&damage);
+    uint32_t magic = le32_read(damage.rig.params.magic);
+    thin_metadata(&damage, first_end, UINT64_MAX, first_end + file.size);
+    struct bytes now = simdisk_get(damage.sim, METADATA_NAME);
+    ck_assert(metadata_record_parse(&record, now.data, magic));
+    record.pos = record_pos(0);
+    record.size = BLOCK_SIZE_MIN;
+    uint8_t *more = xmalloc(now.size + METADATA_RECORD_SIZE);
+    metadata_record_write(more, &record, magic);
+    memcpy(more + METADATA_RECORD_SIZE, now.data, now.size);
+    simdisk_put(damage.sim, METADATA_NAME, (struct bytes){more, now.size + METADATA_RECORD_SIZE});
+    free((void *)now.data);
+    free(more);
+    snprintf(where, sizeof where, "the first record of metadata.bin");
+    start(&damage);
+    expect_wanted_again(&damage);
+    damage_clear(&damage);
 }
 END_TEST
 
@@ -389,7 +552,7 @@ static void name_newest(struct simdisk *sim, const char *prefix, char name[64])
 }
 
 /* Steps the root back over the newest undo words and forward again. */
-static void step_back(struct damage_rig *damage, const char *where)
+static void step_back(struct damage_rig *damage)
 {
     struct block_hash hash = block_hash_of(chain.blocks[HEIGHT - 26]);
 
@@ -405,7 +568,7 @@ static void step_back(struct damage_rig *damage, const char *where)
 static void damage_ledger_file(const char *prefix)
 {
     struct damage_rig damage;
-    char name[64], where[128];
+    char name[64];
     unsigned count = 0;
     uint64_t step = 1;
 
@@ -415,7 +578,7 @@ static void damage_ledger_file(const char *prefix)
     start(&damage);
     give_again(&damage.rig);
     for (uint64_t at = 0;; at += step, count++) {
-        expect_wanted(&damage.rig, prefix);
+        expect_wanted(&damage.rig);
         stop(&damage);
         if (prefix[0] == 'k')
             snprintf(name, sizeof name, "ledger/key");
@@ -430,9 +593,9 @@ static void damage_ledger_file(const char *prefix)
         snprintf(where, sizeof where, "byte %llu of %s", (unsigned long long)at, name);
         ck_assert_msg(simdisk_flip(damage.sim, name, at, (uint8_t)(1u << at % 8)), "%s", where);
         start(&damage);
-        expect_wanted(&damage.rig, where);
+        expect_wanted(&damage.rig);
         if (prefix[0] == 'u')
-            step_back(&damage, where);
+            step_back(&damage);
     }
     start(&damage);
     damage_clear(&damage);
@@ -451,9 +614,14 @@ END_TEST
 
 int main(void)
 {
-    int result =
-        SUITE_RUN("engine_damage", files_that_are_no_block_files, truncated_files,
-                  files_with_a_flipped_bit, damaged_metadata, damaged_blocks, damaged_ledger_files);
+    const struct sigaction action = {.sa_handler = say_where};
+
+    for (size_t i = 0; i < ARRAY_COUNT(fatal); i++)
+        sigaction(fatal[i], &action, &handlers[i]);
+    int result = SUITE_RUN("engine_damage", files_that_are_no_block_files, truncated_files,
+                           files_with_a_flipped_bit, damaged_metadata, damaged_blocks, damaged_end,
+                           a_damaged_size_leads_beyond_the_synced_end, damaged_genesis,
+                           metadata_has_another_block_where_genesis_is, damaged_ledger_files);
 
     generated_free(&chain);
     buffer_free(&file);
