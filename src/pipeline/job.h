@@ -91,6 +91,7 @@ struct block_job {
     struct resident *resident;
     size_t size, capacity;
     size_t credit;
+    bool is_near; /* the pipeline's: a file's block, see enum reserve */
     struct header_node
         *expected; /* set by the submitter who knows the header: its children wait for it */
     struct header_node *node; /* set when the header is known and accepted */

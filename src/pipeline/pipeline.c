@@ -215,40 +215,54 @@ size_t pipeline_credit_of(size_t size)
     return size * 4 + ((size_t)64 << 10);
 }
 
-static size_t limit_of(const struct pipeline *pipeline, enum reserve how)
-{
-    size_t near = ((size_t)pipeline->worker_count + 1) * NEAR_CREDIT;
-    bool is_near = how == RESERVE_NEAR || how == RESERVE_WAIT;
-
-    return is_near && near < pipeline->credit_limit ? near : pipeline->credit_limit;
-}
-
 /* Takes the credit if the limit allows, or if nothing else is in flight. */
-static bool take_credit(struct pipeline *pipeline, size_t credit, enum reserve how)
+static bool take(_Atomic size_t *used, size_t credit, size_t limit)
 {
-    size_t used = atomic_load(&pipeline->credit_used), limit = limit_of(pipeline, how);
+    size_t before = atomic_load(used);
 
     do {
-        if (how != RESERVE_URGENT && used != 0 && used + credit > limit)
+        if (before != 0 && before + credit > limit)
             return false;
-    } while (!atomic_compare_exchange_weak(&pipeline->credit_used, &used, used + credit));
+    } while (!atomic_compare_exchange_weak(used, &before, before + credit));
     return true;
+}
+
+static void give_credit_back(struct pipeline *pipeline, size_t credit, bool is_near)
+{
+    atomic_fetch_sub(&pipeline->credit_used, credit);
+    if (is_near)
+        atomic_fetch_sub(&pipeline->near_used, credit);
+}
+
+static bool take_credit(struct pipeline *pipeline, size_t credit, enum reserve how, bool is_near)
+{
+    size_t near_limit = ((size_t)pipeline->worker_count + 1) * NEAR_CREDIT;
+    size_t limit = how == RESERVE_URGENT ? SIZE_MAX - credit : pipeline->credit_limit;
+
+    if (!take(&pipeline->credit_used, credit, limit))
+        return false;
+    if (!is_near || take(&pipeline->near_used, credit, near_limit))
+        return true;
+    give_credit_back(pipeline, credit, false);
+    return false;
 }
 
 static struct block_job *try_reserve(struct pipeline *pipeline, size_t size, enum reserve how)
 {
     size_t credit = pipeline_credit_of(size);
+    bool is_near = how == RESERVE_NEAR || how == RESERVE_WAIT;
 
     if (how != RESERVE_URGENT && mpmc_count(&pipeline->free_jobs) <= JOB_URGENT)
         return NULL;
-    if (!take_credit(pipeline, credit, how))
+    if (!take_credit(pipeline, credit, how, is_near))
         return NULL;
     struct block_job *job = mpmc_pop(&pipeline->free_jobs);
     if (!job) {
-        atomic_fetch_sub(&pipeline->credit_used, credit);
+        give_credit_back(pipeline, credit, is_near);
         return NULL;
     }
     job->credit = credit;
+    job->is_near = is_near;
     job->state = JOB_RESERVED;
     job->buffer = xmalloc(size);
     job->size = job->capacity = size;
@@ -310,6 +324,7 @@ void pipeline_release(struct block_job *job)
 {
     struct pipeline *pipeline = job->pipeline;
     size_t credit = job->credit;
+    bool is_near = job->is_near;
 
     if (job->is_submitted)
         atomic_fetch_sub(&pipeline->submitted_count, 1);
@@ -321,7 +336,7 @@ void pipeline_release(struct block_job *job)
     arena_init(&job->arena, ARENA_LIMIT);
     bool is_pushed = mpmc_push(&pipeline->free_jobs, job);
     assert(is_pushed);
-    atomic_fetch_sub(&pipeline->credit_used, credit);
+    give_credit_back(pipeline, credit, is_near);
     waiter_wake(&pipeline->credit_waiter, 1);
     if (pipeline->on_credit)
         pipeline->on_credit(pipeline->on_credit_context);
