@@ -138,8 +138,8 @@ MUST_CHECK int ledger_unfold(struct ledger *ledger, const struct ledger_block *l
 /* Recovery: applies lb, the block of node, next after the root's and known to be valid, to the root
  * itself; shards whose image was of this height or above are left alone. There must be no world but
  * the root. undo as in ledger_fold, UINT64_MAX for an input whose shard was left alone. 0; -EILSEQ:
- * a coin is missing, or there already, so the image is damaged; or -errno of outpoint_at (only with
- * BIP30_OVERWRITE). After an error the ledger is only good for ledger_free. */
+ * a coin is missing, or its TxOut is one already, so the image is damaged; or -errno of outpoint_at
+ * (only with BIP30_OVERWRITE). After an error the ledger is only good for ledger_free. */
 MUST_CHECK int ledger_replay(struct ledger *ledger, const struct ledger_block *lb,
                              struct header_node *node, uint64_t *undo);
 /* The block of the newest shard image. Worlds may be made once the root is there. */

@@ -96,7 +96,9 @@ bool connect_job(struct engine *engine, struct block_job *job)
     return true;
 }
 
-static void connected(struct engine *engine, struct block_job *job, const struct connecting *c)
+/* rotten: the block that an -EBADMSG of connecting was about, or NULL. */
+static void connected(struct engine *engine, struct block_job *job, const struct connecting *c,
+                      struct header_node *rotten)
 {
     job->events.events = NULL; /* the world has them, or had */
     if (!job->world) {         /* it hangs on one that failed; the check stage sends it back */
@@ -110,9 +112,9 @@ static void connected(struct engine *engine, struct block_job *job, const struct
     world_set_user(job->world, NULL);
     world_drop(engine->ledger, job->world);
     job->world = NULL;
-    if (c->error == -EBADMSG && engine->rotten) { /* tried again when that block is there again */
+    if (c->error == -EBADMSG && rotten) { /* tried again when that block is there again */
         finish_stored(engine, job);
-        lose_block(engine, engine->rotten);
+        lose_block(engine, rotten);
         return;
     }
     if (c->error < 0) {
@@ -145,10 +147,11 @@ void connect_collected(struct engine *engine)
                                             .refs = jobs[i]->refs};
     engine->rotten = NULL;
     worlds_connect(engine->ledger, connecting, count);
+    struct header_node *rotten = engine->rotten; /* judging one of them looks for others */
     uint64_t each_ns = (clock_monotonic_us() - since_us) * 1000 / count;
     for (size_t i = 0; i < count; i++) {
         histogram_add(&engine->pipeline.stats.connects, each_ns);
-        connected(engine, jobs[i], &connecting[i]);
+        connected(engine, jobs[i], &connecting[i], rotten);
     }
 }
 

@@ -124,7 +124,8 @@ void pipeline_give_back(struct pipeline *pipeline);
 void pipeline_clear(struct pipeline *pipeline);
 
 /* Blocks from a file come as fast as they are taken: beyond a few for each worker they would only
- * push each other out of the processor's caches. So there is less credit for them. */
+ * push each other out of the processor's caches. So there is less credit for them together; what
+ * others hold is no part of that, since it may wait for just the block that a file brings. */
 enum reserve {
     RESERVE_TRY,    /* NULL when there is no credit or no free job */
     RESERVE_NEAR,   /* the same, for blocks from a file */

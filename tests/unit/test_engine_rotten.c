@@ -167,6 +167,56 @@ START_TEST(equal_tags_over_a_rotten_block_wait_for_it)
 }
 END_TEST
 
+static void feed_awaited(struct rot_rig *rot, const struct made_block *block, struct fed *fed)
+{
+    struct block_job *job = feed_reserve(&rot->rig, block->raw, fed);
+
+    job->is_requested = job->is_awaited = true;
+    pipeline_submit(job);
+}
+
+/* Connected at once with one that needs a rotten block are two that are invalid: whichever comes
+ * first, the judgement on them is not what is said of it. */
+START_TEST(invalid_blocks_beside_one_that_waits_for_a_rotten_one)
+{
+    struct rot_rig *rot = rot_new(12);
+    const struct made_block *wide = prepare(rot);
+    struct made_block bad[2];
+    struct fed fed[2], waiting;
+
+    rot_block(rot, wide);
+    open_rig(rot);
+    const struct made_block *parent = next(rot);
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        (void)draft_spend(&draft, (struct outpoint){{{(uint8_t)(i + 1)}}, 0}, 1000);
+        bad[i] = make(&rot->rig.params, parent, &draft);
+    }
+    const struct made_block *late = next_wide(rot, 2);
+    (void)feed_header(&rot->rig, parent->raw);
+    (void)feed_header(&rot->rig, bad[0].raw);
+    (void)feed_header(&rot->rig, late->raw);
+    feed_awaited(rot, &bad[0], &fed[0]);
+    feed_awaited(rot, late, &waiting);
+    feed_awaited(rot, &bad[1], &fed[1]);
+    while (atomic_load(&engine_pipeline(rot->rig.engine)->stats.parse.jobs) < 3)
+        usleep(1000);
+    ck_assert_int_eq(feed(&rot->rig, parent->raw).verdict, VALID);
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        feed_wait(&fed[i]);
+        ck_assert_str_eq(fed[i].reason, "bad-txns-inputs-missingorspent");
+        free((void *)bad[i].raw.data);
+    }
+    feed_wait(&waiting);
+    ck_assert_msg(waiting.verdict == VALID && waiting.is_unjudged, "%s", waiting.reason);
+    expect_said(rot, wide);
+
+    ck_assert_int_eq(feed(&rot->rig, wide->raw).verdict, VALID);
+    feed_idle(&rot->rig);
+    expect_tip(&rot->rig, &late->hash, "the rotten one is there again");
+    rot_free(rot);
+}
+END_TEST
+
 /* The newest checkpoint counts no more. */
 static void lose_checkpoint(struct rot_rig *rot)
 {
@@ -306,6 +356,7 @@ END_TEST
 int main(void)
 {
     return SUITE_RUN("engine_rotten", equal_tags_over_a_rotten_block_wait_for_it,
+                     invalid_blocks_beside_one_that_waits_for_a_rotten_one,
                      the_root_moves_over_equal_tags_without_the_rotten_block,
                      a_rotten_block_above_the_root_is_put_back,
                      an_audit_has_what_is_rotten_fetched_again);

@@ -31,12 +31,14 @@ static void end(struct setup *setup)
 }
 
 /* As net does it; the lowest missing one takes its credit in any case. */
-static void submit(struct setup *setup, size_t i, enum reserve how, struct fed *fed)
+static void submit_sized(struct setup *setup, size_t i, size_t size, enum reserve how,
+                         struct fed *fed)
 {
     struct bytes raw = setup->row[i].raw;
-    struct block_job *job = pipeline_reserve(engine_pipeline(setup->rig.engine), raw.size, how);
+    struct block_job *job = pipeline_reserve(engine_pipeline(setup->rig.engine), size, how);
 
     ck_assert_ptr_nonnull(job);
+    pipeline_resize(job, raw.size);
     *fed = (struct fed){.rig = &setup->rig};
     memcpy(job->buffer, raw.data, raw.size);
     job->is_requested = job->is_awaited = true;
@@ -44,6 +46,11 @@ static void submit(struct setup *setup, size_t i, enum reserve how, struct fed *
     job->done = fed_done;
     job->context = fed;
     pipeline_submit(job);
+}
+
+static void submit(struct setup *setup, size_t i, enum reserve how, struct fed *fed)
+{
+    submit_sized(setup, i, setup->row[i].raw.size, how, fed);
 }
 
 static uint64_t parsed(struct setup *setup)
@@ -98,6 +105,39 @@ START_TEST(without_credit_they_are_remembered_by_position)
     feed_idle(&setup.rig);
     expect_tip(&setup.rig, &setup.row[ROW - 1].hash, "all of them");
     ck_assert_uint_gt(parsed(&setup), ROW);
+    end(&setup);
+}
+END_TEST
+
+/* More than files may have waits in memory for the block that a file brings: it gets in, and files
+ * have no more than their own credit. */
+START_TEST(blocks_that_wait_do_not_keep_files_out)
+{
+    struct setup setup;
+    struct fed fed[ROW];
+    struct block_job *near[8];
+    size_t near_count = 0;
+
+    begin(&setup, (size_t)512 << 20, 0);
+    struct pipeline *pipeline = engine_pipeline(setup.rig.engine);
+    ck_assert_uint_lt(pipeline->worker_count + 1, ROW - 1);
+    for (size_t i = ROW - 1; i > 0; i--)
+        submit_sized(&setup, i, BLOCK_SIZE_MAX, RESERVE_TRY, &fed[i]);
+    while (parsed(&setup) < ROW - 1)
+        usleep(1000);
+    while ((near[near_count] = pipeline_reserve(pipeline, BLOCK_SIZE_MAX, RESERVE_NEAR)))
+        near_count++;
+    ck_assert_uint_eq(near_count, pipeline->worker_count + 1);
+    while (near_count > 0)
+        pipeline_release(near[--near_count]);
+    submit_sized(&setup, 0, BLOCK_SIZE_MAX, RESERVE_NEAR, &fed[0]);
+    for (size_t i = 0; i < ROW; i++) {
+        feed_wait(&fed[i]);
+        ck_assert(!fed[i].is_unjudged);
+    }
+    feed_idle(&setup.rig);
+    ck_assert_uint_eq(atomic_load(&pipeline->near_used), 0);
+    ck_assert_uint_eq(atomic_load(&pipeline->credit_used), 0);
     end(&setup);
 }
 END_TEST
@@ -184,9 +224,9 @@ END_TEST
 
 int main(void)
 {
-    return SUITE_RUN("engine_serve",
-                     blocks_before_their_parent_wait_in_memory_while_there_is_credit,
-                     without_credit_they_are_remembered_by_position,
-                     a_block_that_is_held_stays_when_the_engine_lets_go,
-                     the_disk_thread_reads_for_others_until_the_engine_stops);
+    return SUITE_RUN(
+        "engine_serve", blocks_before_their_parent_wait_in_memory_while_there_is_credit,
+        without_credit_they_are_remembered_by_position, blocks_that_wait_do_not_keep_files_out,
+        a_block_that_is_held_stays_when_the_engine_lets_go,
+        the_disk_thread_reads_for_others_until_the_engine_stops);
 }

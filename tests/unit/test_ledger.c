@@ -7,7 +7,8 @@
 
 #define LIVE_MAX    1100
 #define HISTORY_MAX 40
-#define BATCH       5
+#define BATCH       32
+#define FORKS       40 /* so many fill a table by what is unlinked */
 #define NETWORK     0xdab5bffau
 #define UNSAVED_MAX 25 /* folds without a checkpoint: what is replayed must be in the history */
 
@@ -18,7 +19,7 @@ struct run {
     uint32_t live_count;
     struct sim_block *history[HISTORY_MAX]; /* folded; the last is the root */
     uint32_t history_count;
-    uint32_t connected, refused, unfolded;
+    uint32_t connected, refused, failed, unfolded;
 
     struct simdisk *simdisk;
     struct disk *disk;
@@ -151,6 +152,19 @@ static struct sim_block *highest(const struct run *run)
     return best;
 }
 
+/* Now and then reads fail, or a block lies too far behind. */
+static void break_some(struct run *run, struct connecting *batch, uint32_t count)
+{
+    uint64_t die = prng_below(&run->sim.prng, 16);
+
+    if (die == 0)
+        run->sim.read_error = -EIO;
+    if (die == 1) {
+        struct connecting *c = &batch[prng_below(&run->sim.prng, count)];
+        c->lb.pos = COIN_POS_MAX - c->lb.block->raw.size + 1;
+    }
+}
+
 /* Up to BATCH blocks at once, the first after prev, the others mostly each after the one before; a
  * refused one takes those after it away. False: the first was refused. */
 static bool connect_batch(struct run *run, struct sim_block *prev, unsigned bad_percent,
@@ -161,7 +175,10 @@ static bool connect_batch(struct run *run, struct sim_block *prev, unsigned bad_
 
     for (uint32_t i = 0; i < count; i++) {
         blocks[i] = sim_block_new(&run->sim, prev, bad_percent);
-        if (i > 0 && blocks[i]->lb.bip30 == BIP30_OVERWRITE) { /* may only be the first */
+        enum bip30 *bip30 = &blocks[i]->lb.bip30;
+        if (i > 0 && *bip30 == BIP30_OVERWRITE && !has_duplicates(blocks[i], 0, 1))
+            *bip30 = BIP30_UNCHECKED;
+        if (i > 0 && *bip30 == BIP30_OVERWRITE) { /* may only be the first */
             sim_block_free(blocks[i]);
             count = i;
         } else if (prng_below(&run->sim.prng, 5) > 0) {
@@ -170,6 +187,7 @@ static bool connect_batch(struct run *run, struct sim_block *prev, unsigned bad_
     }
     for (uint32_t i = 0; i < count; i++)
         batch[i] = sim_extend(&run->sim, run->ledger, blocks[i]);
+    break_some(run, batch, count);
     worlds_connect(run->ledger, batch, count);
     for (uint32_t i = 0; i < count; i++) {
         struct sim_block *b = blocks[i];
@@ -181,8 +199,10 @@ static bool connect_batch(struct run *run, struct sim_block *prev, unsigned bad_
             continue;
         }
         run->connected++;
-        run->refused += !sim_connected(&run->sim, run->ledger, b, &batch[i]);
+        run->failed += batch[i].error != 0;
+        run->refused += !sim_connected(&run->sim, run->ledger, b, &batch[i]) && !batch[i].error;
     }
+    run->sim.read_error = 0;
     bool is_good = blocks[0]->world;
     purge(run);
     return is_good;
@@ -404,10 +424,13 @@ static void find(struct run *run)
     }
 }
 
+/* Mostly few. */
 static uint32_t batch_size(struct run *run)
 {
-    uint32_t most = ledger_free_slots(run->ledger) < BATCH ? ledger_free_slots(run->ledger) : BATCH;
+    uint32_t most = prng_below(&run->sim.prng, 8) ? 4 : BATCH;
 
+    if (most > ledger_free_slots(run->ledger))
+        most = ledger_free_slots(run->ledger);
     return 1 + (uint32_t)prng_below(&run->sim.prng, most);
 }
 
@@ -431,7 +454,7 @@ static void random_step(struct run *run)
     } else if (die < 970 && run->live_count > 0) {
         struct sim_block *tip = prng_below(prng, 4) ? highest(run) : any_block(run);
         if (tip != root_of(run))
-            fold(run, tip, 1 + (uint32_t)prng_below(prng, BATCH));
+            fold(run, tip, 1 + (uint32_t)prng_below(prng, prng_below(prng, 8) ? 4 : BATCH));
     } else if (die < 990) {
         const struct sim_block *b = any_block(run);
         sim_check_set(&run->sim, run->ledger, b->world, &b->after);
@@ -451,7 +474,7 @@ static void run_model(unsigned tag_bits, uint32_t shard_count, bool with_threads
     uint64_t side_max = 0;
     struct run *run = xmalloc(sizeof *run);
 
-    run_init(run, seed, tag_bits, shard_count, 24, 6, with_threads);
+    run_init(run, seed, tag_bits, shard_count, 48, 6, with_threads);
     for (uint64_t i = 0; i < steps; i++) {
         random_step(run);
         struct ledger_stats stats = ledger_stats(run->ledger);
@@ -459,14 +482,16 @@ static void run_model(unsigned tag_bits, uint32_t shard_count, bool with_threads
         ck_assert_uint_eq(stats.worlds, run->live_count + 1);
         ck_assert_uint_eq(stats.root_coins, root_of(run)->after.count);
     }
-    printf("%u-bit tags, seed %llu: %llu steps, %u blocks, %u refused, %u steps back, %llu reads "
-           "for equal tags, %llu coins aside; %u checkpoints, %u crashes, %u blocks replayed\n",
+    printf("%u-bit tags, seed %llu: %llu steps, %u blocks, %u refused, %u failed, %u steps back, "
+           "%llu reads for equal tags, %llu coins aside; %u checkpoints, %u crashes, %u replayed\n",
            tag_bits, (unsigned long long)seed, (unsigned long long)steps, run->connected,
-           run->refused, run->unfolded, (unsigned long long)ledger_stats(run->ledger).tag_reads,
-           (unsigned long long)side_max, run->saved, run->crashed, run->replayed);
+           run->refused, run->failed, run->unfolded,
+           (unsigned long long)ledger_stats(run->ledger).tag_reads, (unsigned long long)side_max,
+           run->saved, run->crashed, run->replayed);
     ck_assert_uint_gt(run->crashed, steps / 1000);
-    ck_assert_uint_gt(run->replayed, steps / 500);
+    ck_assert_uint_gt(run->replayed, steps / 1000);
     ck_assert_uint_gt(run->refused, steps / 50);
+    ck_assert_uint_gt(run->failed, steps / 200);
     ck_assert_uint_gt(run->unfolded, steps / 500);
     if (tag_bits == 12)
         ck_assert_uint_gt(side_max, with_threads ? 2 : 10);
@@ -492,6 +517,91 @@ START_TEST(parts_on_several_threads_equal_plain_sets)
 {
     run_model(12, 8, true);
     run_model(64, 512, true);
+}
+END_TEST
+
+/* Some blocks at once after prev, each of which spends all of these. */
+static void contest(struct run *run, struct sim_block *prev, const struct outpoint *prevouts,
+                    uint32_t count, uint32_t fork_count)
+{
+    struct sim_block *forks[FORKS];
+    struct connecting batch[FORKS];
+
+    for (uint32_t i = 0; i < fork_count; i++) { /* every other one with the same transaction */
+        forks[i] = sim_block_spending(&run->sim, prev, prevouts, count, i % 2 ? i : 0);
+        forks[i]->lb.bip30 = BIP30_ENFORCED;
+        judge(forks[i]);
+    }
+    for (uint32_t i = 0; i < fork_count; i++)
+        batch[i] = sim_extend(&run->sim, run->ledger, forks[i]);
+    worlds_connect(run->ledger, batch, fork_count);
+    for (uint32_t i = 0; i < fork_count; i++) {
+        run->live[run->live_count++] = forks[i];
+        sim_connected(&run->sim, run->ledger, forks[i], &batch[i]);
+    }
+    purge(run);
+}
+
+static void check_all(struct run *run)
+{
+    for (uint32_t i = 0; i < run->live_count; i++)
+        sim_check_set(&run->sim, run->ledger, run->live[i]->world, &run->live[i]->after);
+    sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
+    ck_assert(run->live_count > 0 || ledger_stats(run->ledger).recent_events == 0);
+}
+
+/* Once more after each of the worlds. */
+static void spend_again(struct run *run, const struct outpoint *prevout)
+{
+    for (uint32_t i = run->live_count; i-- > 0;)
+        contest(run, run->live[i], prevout, 1, 1);
+}
+
+/* The coins that one block makes are spent in several forks, before its fold and after; then the
+ * root goes on along one of them. */
+static void contest_round(struct run *run, bool with_drop)
+{
+    struct outpoint prevouts[100];
+    uint32_t count = 0;
+
+    while (!connect(run, root_of(run), 0))
+        continue;
+    struct sim_block *maker = run->live[0];
+    for (uint32_t i = 0; i < maker->after.count && count < ARRAY_COUNT(prevouts); i++)
+        if (maker->after.coins[i].pos > maker->lb.pos)
+            prevouts[count++] = maker->after.coins[i].outpoint;
+    if (count > 0) {
+        contest(run, maker, prevouts, count, FORKS);
+        spend_again(run, &prevouts[count - 1]);
+        check_all(run);
+    }
+    if (with_drop && run->live_count > 2)
+        drop(run, run->live[run->live_count / 2]);
+    fold(run, maker, 1);
+    check_all(run);
+    if (count > 0)
+        contest(run, maker, prevouts, count, 3);
+    while (run->live_count > 3)
+        drop(run, run->live[prng_below(&run->sim.prng, run->live_count)]);
+    check_all(run);
+    if (run->live_count > 0)
+        fold(run, run->live[0], BATCH);
+    while (run->live_count > 0)
+        drop(run, run->live[0]);
+    check_all(run);
+}
+
+START_TEST(forks_that_spend_the_same_recent_coins_outlive_the_fold)
+{
+    for (unsigned tag_bits = 12; tag_bits <= 64; tag_bits += 52) {
+        struct run *run = xmalloc(sizeof *run);
+
+        run_init(run, 10, tag_bits, 1, 200, 6, false);
+        for (int round = 0; round < 20; round++)
+            contest_round(run, round % 2);
+        run_clear(run);
+        free(run);
+    }
 }
 END_TEST
 
@@ -529,8 +639,7 @@ START_TEST(a_freed_slot_shows_nothing_of_its_last_world)
             connect(run, any_block(run), 0);
         struct header_node next = {.prev = &root_of(run)->node};
         ck_assert_ptr_null(world_extend(run->ledger, ledger_root(run->ledger), &next));
-        for (uint32_t k = 0; k < run->live_count; k++)
-            sim_check_set(&run->sim, run->ledger, run->live[k]->world, &run->live[k]->after);
+        check_all(run);
         if (i % 3 == 0)
             drop(run, run->live[0]);
         else
@@ -577,6 +686,7 @@ int main(void)
     tcase_add_test(tcase, random_worlds_with_12_bit_tags_equal_plain_sets);
     tcase_add_test(tcase, random_worlds_with_64_bit_tags_equal_plain_sets);
     tcase_add_test(tcase, parts_on_several_threads_equal_plain_sets);
+    tcase_add_test(tcase, forks_that_spend_the_same_recent_coins_outlive_the_fold);
     tcase_add_test(tcase, a_thousand_worlds_deep);
     tcase_add_test(tcase, a_freed_slot_shows_nothing_of_its_last_world);
     tcase_add_test(tcase, the_step_back_refuses_words_that_do_not_fit);
