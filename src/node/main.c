@@ -9,8 +9,9 @@ extern char **environ;
 /* For jemalloc. Blocks and what is computed of them are read all over: with pages of 4 KiB the
  * processor waits for their addresses longer than for the bytes. They come and go in order, so what
  * is free grows together into large pieces, and these may be taken for small ones. What is free is
- * kept: given back, it would leave holes in huge pages, which the kernel fills again. */
-const char *malloc_conf = "thp:always,lg_extent_max_active_fit:20,dirty_decay_ms:-1";
+ * kept: given back, it would leave holes in huge pages, which the kernel fills again; four arenas
+ * bound how much that is where there are many threads. */
+const char *malloc_conf = "thp:always,lg_extent_max_active_fit:20,dirty_decay_ms:-1,narenas:4";
 
 int main(int argc, char **argv)
 {
