@@ -28,8 +28,8 @@ void record_block(struct engine *engine, const struct header_node *node)
     if (node_has(node, HEADER_INVALID)) {
         record.mark = MARK_INVALID;
         record.reason = node->failure;
-    } else if (node_has(node, HEADER_VERIFIED) && !node_has(node, HEADER_ASSUMED)) {
-        record.mark = MARK_VALID; /* a rebuild need not run its scripts again */
+    } else if (node_has(node, HEADER_VERIFIED)) { /* a rebuild need not check it again */
+        record.mark = node_has(node, HEADER_ASSUMED) ? MARK_ASSUMED : MARK_VALID;
     }
     memcpy(record.checksum, &node->checksum, sizeof record.checksum);
     disk_thread_record(engine->disk_thread, &record);
@@ -311,6 +311,13 @@ static bool is_whole(struct engine *engine, const struct block_job *job)
                VERDICT_MUTATED;
 }
 
+/* What comes soon may spend what it makes; what is only read again on the way there leaves no trace
+ * in memory. */
+static bool is_near_tip(const struct engine *engine, const struct header_node *node)
+{
+    return !engine->target || engine->target->height - node->height <= engine->config.horizon;
+}
+
 static void accept_read(struct engine *engine, struct block_job *job)
 {
     struct header_node *node = job->node;
@@ -321,7 +328,8 @@ static void accept_read(struct engine *engine, struct block_job *job)
         finish_stored(engine, job);
         return;
     }
-    make_resident(engine, job);
+    if (!job->is_known_valid || is_near_tip(engine, node))
+        make_resident(engine, job);
     if (header_is_invalid(node))
         finish_job(engine, job, DUPLICATE_INVALID, SCRIPT_OK);
     else

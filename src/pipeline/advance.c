@@ -43,6 +43,7 @@ static bool read_back(struct engine *engine, struct header_node *node)
     job->node = node;
     job->pos = node->pos;
     job->is_stored = true;
+    job->is_known_valid = is_known_valid(engine, node);
     node_work(engine, node)->job = job;
     engine->job_count++;
     engine->read_count++;

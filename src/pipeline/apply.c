@@ -177,16 +177,19 @@ static void settle(struct engine *engine, struct block_job *job)
      * last. */
     while (job) {
         bool was_verified = node_has(node, HEADER_VERIFIED);
+        bool was_assumed = node_has(node, HEADER_ASSUMED);
 
         pthread_mutex_lock(&engine->tree_mutex);
         node->status |= HEADER_VERIFIED;
         if (!was_verified && job->skips_scripts)
             node->status |= HEADER_ASSUMED;
+        else if (!job->skips_scripts)
+            node->status &= (uint16_t)~HEADER_ASSUMED;
         node->tx_count = job->block.tx_count;
         node->chain_tx_count =
             node->prev->chain_tx_count ? node->prev->chain_tx_count + node->tx_count : 0;
         pthread_mutex_unlock(&engine->tree_mutex);
-        if (!was_verified && !job->skips_scripts)
+        if (!was_verified || node_has(node, HEADER_ASSUMED) != was_assumed)
             record_block(engine, node);
         world_set_user(job->world, NULL);
         engine->blocks_done++;

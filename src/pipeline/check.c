@@ -272,12 +272,6 @@ static bool cut_batches(struct block_job *job)
     return true;
 }
 
-static void finish(struct pipeline *pipeline, struct block_job *job)
-{
-    job->message.kind = MESSAGE_CHECKED;
-    pipeline_post(pipeline, &job->message);
-}
-
 static void start_verify(struct pipeline *pipeline, struct block_job *job)
 {
     uint32_t tokens =
@@ -308,7 +302,7 @@ static enum verdict check(struct pipeline *pipeline, struct block_job *job)
 void check_stage(struct pipeline *pipeline, struct block_job *job)
 {
     if (atomic_load_explicit(&job->is_dropped, memory_order_relaxed)) {
-        finish(pipeline, job);
+        pipeline_checked(pipeline, job);
         return;
     }
     job->verdict = check(pipeline, job);
@@ -328,5 +322,5 @@ void check_stage(struct pipeline *pipeline, struct block_job *job)
     if (job->verdict == VALID && job->batch_count)
         start_verify(pipeline, job);
     else
-        finish(pipeline, job);
+        pipeline_checked(pipeline, job);
 }

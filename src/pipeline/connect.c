@@ -43,7 +43,7 @@ void run_parts(void *context, void (*run)(void *arg, uint32_t part), void *arg, 
 /* Says when it changes whether scripts are checked, and why. */
 static bool skips_scripts(struct engine *engine, const struct header_node *node)
 {
-    if (node_has(node, HEADER_VERIFIED))
+    if (node_has(node, HEADER_VERIFIED) && !node_has(node, HEADER_ASSUMED))
         return true;
     const char *reason = block_needs_scripts(engine->params, engine->tree, node);
     if (reason != engine->script_reason || !engine->has_script_reason) {
@@ -57,6 +57,11 @@ static bool skips_scripts(struct engine *engine, const struct header_node *node)
                        node->height);
     }
     return reason == NULL;
+}
+
+bool is_known_valid(struct engine *engine, const struct header_node *node)
+{
+    return node_has(node, HEADER_VERIFIED) && skips_scripts(engine, node);
 }
 
 static void enlist(struct engine *engine, struct block_job *job)
@@ -88,7 +93,7 @@ bool connect_job(struct engine *engine, struct block_job *job)
     job->state = JOB_CONNECTED;
     engine->waiting_count--;
     job->script_flags = block_script_flags(engine->params, &node->hash, node->height);
-    job->skips_scripts = skips_scripts(engine, node);
+    job->skips_scripts = job->is_known_valid || skips_scripts(engine, node);
     job->is_held = false;
     enlist(engine, job);
     engine->collected[engine->collected_count++] = job;
@@ -106,7 +111,10 @@ static void connected(struct engine *engine, struct block_job *job, const struct
         return;
     }
     if (c->error == 0 && c->result.verdict == CONNECT_OK) {
-        pipeline_push_check(&engine->pipeline, job);
+        if (job->is_known_valid)
+            pipeline_checked(&engine->pipeline, job);
+        else
+            pipeline_push_check(&engine->pipeline, job);
         return;
     }
     world_set_user(job->world, NULL);

@@ -168,6 +168,8 @@ void lose_block(struct engine *engine, struct header_node *node);
  * free, the job waits. */
 bool connect_job(struct engine *engine, struct block_job *job);
 void connect_collected(struct engine *engine);
+/* Checked by this run or an earlier one, its scripts too, or nobody asks for them now. */
+bool is_known_valid(struct engine *engine, const struct header_node *node);
 /* ledger_config's: on the workers, too. */
 void run_parts(void *context, void (*run)(void *arg, uint32_t part), void *arg, uint32_t count,
                uint64_t event_count);

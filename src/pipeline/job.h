@@ -97,6 +97,7 @@ struct block_job {
     struct header_node *node; /* set when the header is known and accepted */
     uint64_t pos;             /* in blocks.bin; 0: nowhere yet */
     bool is_stored;           /* pos is set, the bytes came from there */
+    bool is_known_valid;      /* and were checked before: only their coins are wanted */
     bool is_requested;
     uint32_t checksum; /* the submitter: as in header_node; of a block that is not stored yet */
     bool is_awaited;   /* the submitter: what comes before it was asked for too */

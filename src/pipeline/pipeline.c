@@ -394,6 +394,12 @@ void pipeline_post(struct pipeline *pipeline, struct message *message)
     waiter_wake(&pipeline->ledger_waiter, 1);
 }
 
+void pipeline_checked(struct pipeline *pipeline, struct block_job *job)
+{
+    job->message.kind = MESSAGE_CHECKED;
+    pipeline_post(pipeline, &job->message);
+}
+
 void pipeline_task(struct pipeline *pipeline, struct disk_task *task)
 {
     bool is_pushed = mpmc_push(&pipeline->disk_ring, task);

@@ -157,6 +157,8 @@ void wait_and_count(struct waiter *waiter, uint32_t prepared, int64_t timeout_us
 /* For stages: to the ledger thread, to the disk thread. */
 void pipeline_post(struct pipeline *pipeline, struct message *message);
 void pipeline_task(struct pipeline *pipeline, struct disk_task *task);
+/* A job that workers have done all they do for. */
+void pipeline_checked(struct pipeline *pipeline, struct block_job *job);
 void pipeline_push_check(struct pipeline *pipeline, struct block_job *job);
 
 static inline struct node_work *work_of(struct pipeline *pipeline, const struct header_node *node)

@@ -159,7 +159,7 @@ static enum engine_error load_ledger(struct start *start)
     struct header_node *root = world_node(ledger_root(engine->ledger));
     for (struct header_node *node = root; node && !node_has(node, HEADER_VERIFIED);
          node = node->prev)
-        node->status |= HEADER_VERIFIED;
+        node->status |= HEADER_VERIFIED | HEADER_ASSUMED; /* its mark is lost */
     engine_log(engine, ENGINE_LOG_INFO, "ledger: %llu coins at height %d",
                (unsigned long long)ledger_stats(engine->ledger).root_coins, root->height);
     engine->tip = root;

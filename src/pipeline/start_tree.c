@@ -39,8 +39,10 @@ static bool insert_item(void *context, size_t index)
         return true;
     memcpy(&node->checksum, record->checksum, sizeof node->checksum);
     node->status |= HEADER_HAS_BLOCK;
-    if (record->mark == MARK_VALID && (!node->prev || node_has(node->prev, HEADER_VERIFIED)))
-        node->status |= HEADER_VERIFIED;
+    if ((record->mark == MARK_VALID || record->mark == MARK_ASSUMED) &&
+        (!node->prev || node_has(node->prev, HEADER_VERIFIED)))
+        node->status |=
+            record->mark == MARK_VALID ? HEADER_VERIFIED : HEADER_VERIFIED | HEADER_ASSUMED;
     return true;
 }
 

@@ -53,8 +53,6 @@ void verify_stage(struct pipeline *pipeline, struct block_job *job, struct scrip
     }
     atomic_fetch_add_explicit(&pipeline->stats.inputs_verified, inputs, memory_order_relaxed);
     /* Release what this worker wrote; the last one acquires all of it before the job goes on. */
-    if (atomic_fetch_sub_explicit(&job->references, 1, memory_order_acq_rel) == 1) {
-        job->message.kind = MESSAGE_CHECKED;
-        pipeline_post(pipeline, &job->message);
-    }
+    if (atomic_fetch_sub_explicit(&job->references, 1, memory_order_acq_rel) == 1)
+        pipeline_checked(pipeline, job);
 }

@@ -24,7 +24,13 @@
 #define METADATA_NAME        "metadata.bin"
 #define METADATA_RECORD_SIZE 144
 
-enum block_mark { MARK_NONE, MARK_VALID, MARK_INVALID, MARK_COUNT };
+enum block_mark {
+    MARK_NONE,
+    MARK_VALID,
+    MARK_INVALID,
+    MARK_ASSUMED, /* valid, its scripts were assumed to be */
+    MARK_COUNT
+};
 
 struct metadata_record {
     struct block_hash hash;

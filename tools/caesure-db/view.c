@@ -117,7 +117,7 @@ static bool insert(void *context, size_t index)
     node->pos = record->pos;
     node->size = record->size;
     node->status |= HEADER_HAS_BLOCK;
-    if (record->mark == MARK_VALID)
+    if (record->mark == MARK_VALID || record->mark == MARK_ASSUMED)
         node->status |= HEADER_VERIFIED;
     view->orphan_count--;
     return true;
