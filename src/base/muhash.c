@@ -146,12 +146,22 @@ void muhash_multiply(struct muhash *muhash, const struct muhash *other)
     multiply(muhash->denominator, other->denominator);
 }
 
+static bool is_one(const uint64_t a[LIMBS])
+{
+    static const uint64_t one[LIMBS] = {1};
+
+    return memcmp(a, one, sizeof one) == 0;
+}
+
 void muhash_final(const struct muhash *muhash, uint8_t out[32])
 {
     struct muhash quotient = *muhash;
 
-    invert(quotient.denominator);
-    multiply(quotient.numerator, quotient.denominator);
+    if (!is_one(
+            quotient.denominator)) { /* an audit removes nothing, and this takes 6,000 products */
+        invert(quotient.denominator);
+        multiply(quotient.numerator, quotient.denominator);
+    }
     reduce(quotient.numerator);
     sha256_once(out, quotient.numerator, sizeof quotient.numerator);
 }
