@@ -93,7 +93,6 @@ static void note_tx(struct block_facts *facts, const struct tx *tx)
 
     if (tx->lock_time > *max_lock && tx_lock_time_counts(tx))
         *max_lock = tx->lock_time;
-    facts->has_witness |= tx->has_witness;
     facts->legacy_sigops += tx_legacy_sigops(tx);
 }
 
@@ -120,15 +119,22 @@ static uint32_t most_inputs(const struct block *block)
     return most;
 }
 
-enum verdict block_check(const struct params *params, const struct block *block,
-                         struct arena *arena, struct block_facts *facts)
+static bool has_witness(const struct block *block)
+{
+    for (uint32_t i = 0; i < block->tx_count; i++)
+        if (block->txs[i].has_witness)
+            return true;
+    return false;
+}
+
+enum verdict block_check_bytes(const struct params *params, const struct block *block,
+                               struct arena *arena, struct block_facts *facts)
 {
     if (!header_check_pow(params, &block->hash, block->header.bits))
         return HIGH_HASH;
 
     uint8_t *hashes = arena_array(arena, (size_t)block->tx_count + 1, 32);
-    const struct outpoint **outpoints = arena_array(arena, most_inputs(block), sizeof *outpoints);
-    if (hashes == NULL || outpoints == NULL)
+    if (hashes == NULL)
         return BLOCK_DECODE_FAILED;
     if (params->is_signet && !signet_check_solution(params, block, arena))
         return BAD_SIGNET_BLKSIG;
@@ -142,14 +148,27 @@ enum verdict block_check(const struct params *params, const struct block *block,
     *facts = (struct block_facts){
         .weight = 3ull * block->stripped_size + block->raw.size,
         .header_time = block->header.time,
+        .has_witness = has_witness(block),
+        .commitment = check_commitment(block, hashes),
         .coinbase_script = block->txs[0].inputs[0].script_sig,
     };
-    verdict = check_txs(block, outpoints, facts);
+    return VALID;
+}
+
+enum verdict block_check(const struct params *params, const struct block *block,
+                         struct arena *arena, struct block_facts *facts)
+{
+    enum verdict verdict = block_check_bytes(params, block, arena, facts);
+
     if (verdict != VALID)
         return verdict;
-    facts->coinbase_sat = tx_output_sum(&block->txs[0]);
-    facts->commitment = check_commitment(block, hashes);
-    return VALID;
+    const struct outpoint **outpoints = arena_array(arena, most_inputs(block), sizeof *outpoints);
+    if (outpoints == NULL)
+        return BLOCK_DECODE_FAILED;
+    verdict = check_txs(block, outpoints, facts);
+    if (verdict == VALID)
+        facts->coinbase_sat = tx_output_sum(&block->txs[0]);
+    return verdict;
 }
 
 /* BIP34: the coinbase begins with a push of the height, as small a one as a script has. */

@@ -38,6 +38,12 @@ struct block_facts {
 enum verdict block_check(const struct params *params, const struct block *block,
                          struct arena *arena, struct block_facts *facts);
 
+/* Of these only what tells that the bytes are the ones that the header, its work and the coinbase
+ * stand for: of a block that passed the others before. Facts for block_check_context, but without
+ * lock times, sigops and the coinbase's sum. */
+enum verdict block_check_bytes(const struct params *params, const struct block *block,
+                               struct arena *arena, struct block_facts *facts);
+
 /* The rules for which the headers before it are enough (ContextualCheckBlock). */
 enum verdict block_check_context(const struct params *params, const struct block_facts *facts,
                                  const struct header_node *prev);

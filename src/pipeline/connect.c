@@ -89,7 +89,7 @@ bool connect_job(struct engine *engine, struct block_job *job)
     world_set_user(world, job);
     node_work(engine, node)->world = world;
     job->world = world;
-    job->bip30 = bip30;
+    job->bip30 = job->is_known_valid && bip30 == BIP30_ENFORCED ? BIP30_UNCHECKED : bip30;
     job->state = JOB_CONNECTED;
     engine->waiting_count--;
     job->script_flags = block_script_flags(engine->params, &node->hash, node->height);

@@ -15,7 +15,8 @@ void parse_stage(struct pipeline *pipeline, struct block_job *job)
     if (!block_parse(&job->block, job->raw, &job->arena, true))
         job->verdict = BLOCK_DECODE_FAILED;
     else
-        job->verdict = block_check(pipeline->params, &job->block, &job->arena, &job->facts);
+        job->verdict = (job->is_known_valid ? block_check_bytes : block_check)(
+            pipeline->params, &job->block, &job->arena, &job->facts);
     if (job->verdict == VALID && !make_events(pipeline, job))
         job->verdict = BLOCK_DECODE_FAILED;
 
