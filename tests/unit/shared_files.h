@@ -53,7 +53,8 @@ static inline glob_t shared_glob(const char *folder, const char *pattern)
     return found;
 }
 
-/* Runs the tests as one suite; what main returns: return SUITE_RUN("world", test_a, test_b); */
+/* Runs the tests as one suite; what main returns: return SUITE_RUN("world", test_a, test_b);
+ * CK_RUN_CASE=test_a in the environment runs that one. */
 #define SUITE_RUN(name, ...)                                                                       \
     suite_run(name, (const TTest *const[]){__VA_ARGS__},                                           \
               sizeof((const TTest *const[]){__VA_ARGS__}) / sizeof(const TTest *))
@@ -61,13 +62,15 @@ static inline glob_t shared_glob(const char *folder, const char *pattern)
 static inline int suite_run(const char *name, const TTest *const *tests, size_t count)
 {
     Suite *suite = suite_create(name);
-    TCase *tcase = tcase_create(name);
     SRunner *runner = srunner_create(suite);
 
-    tcase_set_timeout(tcase, 300);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        TCase *tcase = tcase_create(tests[i]->name);
+
+        tcase_set_timeout(tcase, 300);
         tcase_add_test(tcase, tests[i]);
-    suite_add_tcase(suite, tcase);
+        suite_add_tcase(suite, tcase);
+    }
     srunner_run_all(runner, CK_ENV);
 
     int failed_count = srunner_ntests_failed(runner);
