@@ -4,17 +4,16 @@
 
 #define TX_SIZE_MIN (4 + 1 + 1 + 4)
 
-bool block_parse(struct block *block, struct bytes data, struct arena *arena, bool with_hashes)
+/* All but raw and hash; the cursor is at data's begin. */
+static bool read_block(struct block *block, struct cursor *c, struct bytes data,
+                       struct arena *arena)
 {
-    struct cursor c = cursor_of(data);
-
-    if (data.size > UINT32_MAX || !header_parse(&block->header, cursor_take(&c, HEADER_SIZE)))
+    if (data.size > UINT32_MAX || !header_parse(&block->header, cursor_take(c, HEADER_SIZE)))
         return false;
-    block->raw = data;
 
-    uint64_t tx_count = compact_read(&c);
+    uint64_t tx_count = compact_read(c);
 
-    if (tx_count > cursor_left(&c) / TX_SIZE_MIN)
+    if (tx_count > cursor_left(c) / TX_SIZE_MIN)
         return false;
     block->txs = arena_array(arena, tx_count, sizeof *block->txs);
     if (block->txs == NULL)
@@ -26,19 +25,35 @@ bool block_parse(struct block *block, struct bytes data, struct arena *arena, bo
     for (uint32_t i = 0; i < block->tx_count; i++) {
         struct tx *tx = &block->txs[i];
 
-        if (!tx_read(tx, &c, data.data, arena))
+        if (!tx_read(tx, c, data.data, arena))
             return false;
         block->input_count += tx->input_count;
         block->output_count += tx->output_count;
         block->stripped_size += tx->stripped_size;
     }
-    if (!cursor_ok(&c) || cursor_left(&c) != 0)
+    return cursor_ok(c);
+}
+
+bool block_parse(struct block *block, struct bytes data, struct arena *arena, bool with_hashes)
+{
+    struct cursor c = cursor_of(data);
+
+    if (!read_block(block, &c, data, arena) || cursor_left(&c) != 0)
         return false;
+    block->raw = data;
     if (with_hashes) {
         txs_hash(block->txs, block->tx_count);
         block->hash = header_hash(&block->header);
     }
     return true;
+}
+
+size_t block_measure(struct bytes data, struct arena *arena)
+{
+    struct cursor c = cursor_of(data);
+    struct block block;
+
+    return read_block(&block, &c, data, arena) ? data.size - cursor_left(&c) : 0;
 }
 
 static bool is_equal_pair(const uint8_t hashes[64])

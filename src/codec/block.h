@@ -23,6 +23,9 @@ struct block {
 MUST_CHECK bool block_parse(struct block *block, struct bytes data, struct arena *arena,
                             bool with_hashes);
 
+/* How many bytes the block has that data begins with; 0 if there is none, or the arena is full. */
+size_t block_measure(struct bytes data, struct arena *arena);
+
 static inline uint32_t block_weight(const struct block *block)
 {
     return block->stripped_size * 3 + (uint32_t)block->raw.size;

@@ -32,6 +32,11 @@ enum engine_error start_blocks(struct start *start);
 /* What is in blocks.bin, from metadata.bin and a scan of the rest. */
 enum engine_error start_metadata(struct start *start);
 
+/* start_scan.c */
+/* Looks through a part of blocks.bin that no metadata covers; what it finds comes to data and
+ * rotten. *good_end is the end of the last whole record, or from. */
+enum engine_error start_scan(struct start *start, uint64_t from, uint64_t to, uint64_t *good_end);
+
 /* start_tree.c */
 enum engine_error start_tree(struct start *start);
 /* The tip, which wins ties after the next start. 0 or -errno. */

@@ -1,10 +1,8 @@
 /* start_blocks.c - blocks.bin and metadata.bin at start: the first record, what metadata knows, and
- * the parts of the file that it does not, which are scanned; a torn end is cut. */
+ * the parts of the file that it does not, which are scanned (start_scan.c); a torn end is cut. */
 #include "pipeline/start.h"
 
 #include "base/clock.h"
-
-#define PROGRESS_S 5
 
 static size_t genesis_record(const struct engine *engine,
                              uint8_t record[RECORD_HEADER_SIZE + PARAMS_GENESIS_SIZE_MAX])
@@ -87,103 +85,6 @@ static enum engine_error check_first_record(struct start *start)
                         result == SCAN_RECORD ? "" : what);
 }
 
-/* Everything that the bytes alone can say. */
-static bool record_is_whole(struct engine *engine, const struct record *record, struct arena *arena,
-                            struct metadata_record *out)
-{
-    struct block block;
-    struct block_facts facts;
-    bool is_genesis = record->pos <= RECORD_HEADER_SIZE;
-
-    arena_reset(arena, SIZE_MAX);
-    if (!block_parse(&block, record->data, arena, true))
-        return false;
-    if (!is_genesis && block_check(engine->params, &block, arena, &facts) != VALID)
-        return false;
-    if (!is_genesis && facts.commitment != COMMITMENT_MATCHES && facts.has_witness)
-        return false;
-    *out = (struct metadata_record){
-        .hash = block.hash,
-        .header = block.header,
-        .pos = record->pos,
-        .synced_end = record_end(record->pos,
-                                 record->size), /* the file is synced before metadata is written */
-        .size = record->size,
-        .mark = MARK_NONE};
-    return true;
-}
-
-static void show_scan(struct start *start, uint64_t at)
-{
-    uint64_t now = clock_monotonic_us();
-
-    if (now - start->progress_us < PROGRESS_S * 1000000)
-        return;
-    start->progress_us = now;
-    engine_log(start->engine, ENGINE_LOG_INFO, "reading blocks.bin: %llu of %llu MB (%llu %%)",
-               (unsigned long long)(at / 1000000),
-               (unsigned long long)(start->blocks_size / 1000000),
-               (unsigned long long)(at * 100 / (start->blocks_size ? start->blocks_size : 1)));
-}
-
-/* A block that is damaged behind its header keeps its place in the tree, so that the same bytes can
- * be written there again when it is fetched. Whether the header is real the header rules will say.
- */
-static void keep_rotten(struct start *start, const struct record *record)
-{
-    struct metadata_record item = {.pos = record->pos, .size = record->size};
-
-    if (!header_parse(&item.header, bytes_sub(record->data, 0, HEADER_SIZE)))
-        return;
-    item.hash = header_hash(&item.header);
-    start->rotten = xrealloc(start->rotten, (start->rotten_count + 1) * sizeof *start->rotten);
-    start->rotten[start->rotten_count++] = item;
-}
-
-/* Scans one part that no metadata covers. *good_end is the end of the last whole record. */
-static enum engine_error scan_gap(struct start *start, uint64_t from, uint64_t to,
-                                  uint64_t *good_end)
-{
-    struct engine *engine = start->engine;
-    struct scanner scanner;
-    struct record record;
-    struct metadata_record item;
-    struct arena arena;
-    enum scan_result result;
-    char what[160];
-
-    arena_init(&arena, SIZE_MAX);
-    scanner_init(&scanner, start->disk, start->blocks, engine->magic, from, to);
-    *good_end = from;
-    while ((result = scanner_next(&scanner, &record)) == SCAN_RECORD) {
-        if (!record_is_whole(engine, &record, &arena, &item)) {
-            engine_log(engine, ENGINE_LOG_WARNING, "blocks.bin: the block at byte %llu is damaged",
-                       (unsigned long long)record.pos);
-            if (record.pos >= start->data.synced_end && start->has_metadata)
-                break;
-            keep_rotten(start, &record);
-        } else {
-            metadata_add(&start->data, &item);
-            start->scanned_count++;
-            *good_end = record_end(record.pos, record.size);
-        }
-        show_scan(start, record.pos);
-        if (is_given_up(engine))
-            break;
-    }
-    scan_describe(what, sizeof what, result, &scanner);
-    int error = scanner.error;
-    scanner_clear(&scanner);
-    arena_clear(&arena);
-    if (is_given_up(engine))
-        return start_refuse_errno(start, "reading blocks.bin", -ECANCELED);
-    if (result == SCAN_READ_ERROR)
-        return start_refuse_errno(start, "blocks.bin cannot be read", error < 0 ? error : -error);
-    if (result != SCAN_END && result != SCAN_RECORD)
-        engine_log(engine, ENGINE_LOG_WARNING, "blocks.bin: %s", what);
-    return ENGINE_OK;
-}
-
 /* A place that reaches beyond the end is none: what comes next is appended there. */
 static void drop_rotten(struct start *start, uint64_t end)
 {
@@ -238,7 +139,7 @@ enum engine_error start_metadata(struct start *start)
            metadata_next_gap(&start->data, from, start->blocks_size, &gap_start, &gap_end)) {
         uint64_t good_end;
 
-        refused = scan_gap(start, gap_start, gap_end, &good_end);
+        refused = start_scan(start, gap_start, gap_end, &good_end);
         if (gap_end >= start->data.synced_end && good_end < gap_end)
             end = good_end > start->data.synced_end ? good_end : start->data.synced_end;
         from = gap_end;

@@ -106,6 +106,33 @@ static bool is_block_size(uint32_t size)
     return size >= BLOCK_SIZE_MIN && size <= BLOCK_SIZE_MAX;
 }
 
+bool scanner_peek(struct scanner *scanner, uint64_t pos, size_t size, struct bytes *data)
+{
+    uint64_t left = scanner->end - pos;
+
+    size = size < left ? size : (size_t)left;
+    *data = (struct bytes){size > 0 ? bytes_at(scanner, pos, size) : NULL, size};
+    return size == 0 || data->data != NULL;
+}
+
+bool scanner_find_magic(struct scanner *scanner)
+{
+    uint8_t magic[4];
+    struct bytes part;
+
+    le32_write(magic, scanner->magic);
+    for (; scanner->end - scanner->at >= RECORD_HEADER_SIZE; scanner->at += part.size - 3) {
+        if (!scanner_peek(scanner, scanner->at, READ_SIZE_MAX, &part))
+            return false;
+        const uint8_t *found = memmem(part.data, part.size, magic, sizeof magic);
+        if (found != NULL)
+            scanner->at += (uint64_t)(found - part.data);
+        if (found != NULL || part.size < READ_SIZE_MAX)
+            return found != NULL;
+    }
+    return false;
+}
+
 /* Reads the framing at `at`. */
 static enum scan_result read_framing(struct scanner *scanner, struct record *record)
 {

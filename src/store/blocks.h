@@ -7,8 +7,10 @@
  *    framing; a TxOut's position is that plus its offset in the block. So 0 is nobody's position.
  * 3. Records follow each other without gaps. The first is the genesis block.
  * 4. The file only grows. It is cut only at start, behind the last synced position, at the first
- * record that is not whole. Before that position it is never cut; a rotten block is written again
- * in place. Thread: a scanner belongs to one; the rest is pure. */
+ * record that is not whole. Before that position, or where nobody knows it (no metadata), it is not
+ * cut while a whole record follows: damaged framing is written again, what cannot be made out is
+ * passed over, a rotten block is written again in place. Thread: a scanner belongs to one; the rest
+ * is pure. */
 #ifndef STORE_BLOCKS_H
 #define STORE_BLOCKS_H
 #include "codec/block.h"
@@ -73,6 +75,14 @@ void scanner_clear(struct scanner *scanner);
 MUST_CHECK enum scan_result scanner_next(struct scanner *scanner, struct record *record);
 /* The same, but skips over the blocks' transactions: reads little of a file of large blocks. */
 MUST_CHECK enum scan_result scanner_next_header(struct scanner *scanner, struct record *record);
+
+/* The size bytes at pos, or what there is before end, until the next call. False: scanner->error.
+ */
+MUST_CHECK bool scanner_peek(struct scanner *scanner, uint64_t pos, size_t size,
+                             struct bytes *data);
+/* Moves `at` on to the next place with the network's magic, where a record may begin; false:
+ * there is none, or scanner->error. */
+MUST_CHECK bool scanner_find_magic(struct scanner *scanner);
 
 /* "at byte 1234: the record goes beyond the end of the file (of 1300 bytes)" */
 void scan_describe(char *text, size_t text_size, enum scan_result result,

@@ -31,6 +31,18 @@ static struct bytes build_block(uint32_t tx_count)
     return build_take(&b);
 }
 
+static size_t measured(struct bytes data)
+{
+    struct arena arena;
+
+    arena_init(&arena, ARENA_LIMIT);
+
+    size_t size = block_measure(data, &arena);
+
+    arena_clear(&arena);
+    return size;
+}
+
 static bool parses(struct bytes data)
 {
     struct arena arena;
@@ -224,12 +236,14 @@ START_TEST(every_truncation_and_a_byte_more_are_refused)
 
     memcpy(longer, whole.data, whole.size);
     ck_assert(!parses((struct bytes){longer, whole.size + 1}));
+    ck_assert_uint_eq(measured((struct bytes){longer, whole.size + 1}), whole.size);
     free(longer);
     for (size_t size = 0; size <= whole.size; size++) {
         uint8_t *copy = xmalloc(size);
 
         memcpy(copy, whole.data, size);
         ck_assert_int_eq(parses((struct bytes){copy, size}), size == whole.size);
+        ck_assert_uint_eq(measured((struct bytes){copy, size}), size == whole.size ? size : 0);
         free(copy);
     }
     free((void *)whole.data);

@@ -281,11 +281,49 @@ START_TEST(real_files_are_read_whole)
 }
 END_TEST
 
+/* Also where it stands across two of the reads. */
+START_TEST(the_next_magic_is_found_wherever_it_is)
+{
+    static uint8_t data[(2 << 20) + 100];
+    const uint64_t places[] = {0,
+                               1,
+                               500,
+                               (1 << 20) - 4,
+                               (1 << 20) - 3,
+                               (1 << 20) - 1,
+                               1 << 20,
+                               (1 << 20) + 5,
+                               (2 << 20) - 6,
+                               sizeof data - 8};
+    struct scan_fixture fixture;
+
+    for (size_t i = 0; i < ARRAY_COUNT(places); i++) {
+        memset(data, 0xf9, sizeof data);
+        le32_write(data + places[i], TEST_MAGIC);
+        scan_open(&fixture, (struct bytes){data, sizeof data}, TEST_MAGIC);
+        ck_assert(scanner_find_magic(&fixture.scanner));
+        ck_assert_uint_eq(fixture.scanner.at, places[i]);
+        fixture.scanner.at++;
+        ck_assert(!scanner_find_magic(&fixture.scanner));
+        scan_close(&fixture);
+    }
+    memset(data, 0, sizeof data); /* behind it there is no room for a size */
+    le32_write(data + sizeof data - 7, TEST_MAGIC);
+    scan_open(&fixture, (struct bytes){data, sizeof data}, TEST_MAGIC);
+    bool is_found = scanner_find_magic(&fixture.scanner);
+    ck_assert(!is_found || fixture.scanner.at == sizeof data - 7);
+    scan_close(&fixture);
+    scan_open(&fixture, (struct bytes){data, 0}, TEST_MAGIC);
+    ck_assert(!scanner_find_magic(&fixture.scanner));
+    scan_close(&fixture);
+}
+END_TEST
+
 int main(void)
 {
-    return SUITE_RUN("blocks", records_of_both_kinds_come_whole_and_in_order,
-                     a_truncated_file_says_where, each_kind_of_trouble_has_its_name,
-                     zeros_to_the_end_are_told_from_a_bad_record,
-                     an_unreadable_file_is_an_error_with_its_place,
-                     noise_and_flipped_bits_are_noticed, real_files_are_read_whole);
+    return SUITE_RUN(
+        "blocks", records_of_both_kinds_come_whole_and_in_order, a_truncated_file_says_where,
+        each_kind_of_trouble_has_its_name, zeros_to_the_end_are_told_from_a_bad_record,
+        an_unreadable_file_is_an_error_with_its_place, noise_and_flipped_bits_are_noticed,
+        the_next_magic_is_found_wherever_it_is, real_files_are_read_whole);
 }

@@ -395,6 +395,100 @@ START_TEST(damaged_end)
 }
 END_TEST
 
+/* Given again, and after another start. */
+static void expect_wanted_again(struct damage_rig *damage)
+{
+    give_again(&damage->rig);
+    expect_wanted(&damage->rig);
+    stop(damage);
+    start(damage);
+    expect_wanted(&damage->rig);
+}
+
+static uint64_t record_at(struct bytes blocks, unsigned number)
+{
+    uint64_t at = 0;
+
+    while (number-- > 0)
+        at += RECORD_HEADER_SIZE + le32_read(blocks.data + at + 4);
+    return at;
+}
+
+/* A whole chain, and the same without metadata.bin and with changed bytes of a record. Gives
+ * blocks.bin as it was before. */
+static struct bytes lose_metadata(struct damage_rig *damage, unsigned number, const uint64_t *bytes,
+                                  size_t count, uint8_t mask)
+{
+    damage_init(damage);
+    give_again(&damage->rig);
+    stop(damage);
+    struct bytes now = simdisk_get(damage->sim, BLOCKS_NAME);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t at = record_at(now, number) + bytes[i];
+
+        snprintf(where, sizeof where, "record %u, byte %llu ^ 0x%02x", number,
+                 (unsigned long long)bytes[i], mask);
+        ck_assert(simdisk_flip(damage->sim, BLOCKS_NAME, at, mask));
+    }
+    simdisk_put(damage->sim, METADATA_NAME, (struct bytes){NULL, 0});
+    return now;
+}
+
+/* Nothing is lost: a block says by itself where it ends. */
+START_TEST(damaged_framing)
+{
+    prepare();
+    for (unsigned n = 1; n <= HEIGHT; n += (unsigned)stride(HEIGHT, 16))
+        for (uint64_t byte = getenv("CAESURE_NIGHT") ? 0 : n % 8; byte < 8;
+             byte += getenv("CAESURE_NIGHT") ? 1 : 8) {
+            struct damage_rig damage;
+            struct bytes now =
+                lose_metadata(&damage, n, &byte, 1, (uint8_t)(1u << (n * 3 + byte) % 8));
+
+            start(&damage);
+            ck_assert_msg(strstr(damage.log, "it is written again"), "%s: %s", where, damage.log);
+            expect_wanted(&damage.rig);
+            struct bytes after = simdisk_get(damage.sim, BLOCKS_NAME);
+            ck_assert_msg(after.size == now.size && memcmp(after.data, now.data, now.size) == 0,
+                          "%s: blocks.bin is another", where);
+            damage_clear(&damage);
+            free((void *)now.data);
+            free((void *)after.data);
+        }
+}
+END_TEST
+
+/* One with a damaged block behind its framing is passed over; with nothing whole behind it it is a
+ * torn end. */
+START_TEST(damaged_record)
+{
+    static const unsigned numbers[] = {1, HEIGHT / 2, HEIGHT - 1, HEIGHT};
+
+    prepare();
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
+        struct damage_rig damage;
+        const uint64_t bytes[] = {1, RECORD_HEADER_SIZE + 40}; /* the merkle root's */
+        struct bytes now = lose_metadata(&damage, numbers[i], bytes, ARRAY_COUNT(bytes), 4);
+        bool is_last = numbers[i] == HEIGHT;
+        uint64_t at = record_at(now, numbers[i]);
+
+        ck_assert(simdisk_flip(damage.sim, "ledger/key", 12, 1));
+        start(&damage);
+        ck_assert_msg(strstr(damage.log, is_last ? "blocks.bin: cut from" : "passed over"),
+                      "%s: %s", where, damage.log);
+        ck_assert_msg(strstr(damage.log, "0 blocks known, 125 scanned"), "%s: %s", where,
+                      damage.log); /* the genesis block is one */
+        ck_assert_int_lt(expect_tip_of_chain(&damage.rig), HEIGHT);
+        struct bytes after = simdisk_get(damage.sim, BLOCKS_NAME);
+        ck_assert_uint_eq(after.size, is_last ? at : now.size);
+        free((void *)after.data);
+        expect_wanted_again(&damage);
+        damage_clear(&damage);
+        free((void *)now.data);
+    }
+}
+END_TEST
+
 /* metadata.bin as if only the records of blocks between begin and end were left, and nothing
  * behind synced_end had been synced. */
 static void thin_metadata(struct damage_rig *damage, uint64_t begin, uint64_t end,
@@ -420,25 +514,17 @@ static void thin_metadata(struct damage_rig *damage, uint64_t begin, uint64_t en
     free(out);
 }
 
-/* Given again, and after another start. */
-static void expect_wanted_again(struct damage_rig *damage)
-{
-    give_again(&damage->rig);
-    expect_wanted(&damage->rig);
-    stop(damage);
-    start(damage);
-    expect_wanted(&damage->rig);
-}
-
-/* The file is cut at the last synced position, in the middle of what a record's size claims. */
-START_TEST(a_damaged_size_leads_beyond_the_synced_end)
+/* The record's size claims what is behind the last synced position. If its block is whole all is
+ * mended; else the file is cut at that position, in the middle of the claim. */
+static void damage_size(bool is_whole)
 {
     struct damage_rig damage;
     uint8_t mask = 32;
 
     prepare();
     damage_init(&damage);
-    give_again(&damage.rig);
+    for (size_t i = 0; i < chain.count; i++) /* so they stand in the file in order */
+        ck_assert_int_eq(feed(&damage.rig, chain.blocks[i]).verdict, VALID);
     stop(&damage);
     struct bytes now = simdisk_get(damage.sim, BLOCKS_NAME);
     uint64_t end = first_end + ends[HEIGHT - 4]; /* of the last but three */
@@ -449,11 +535,19 @@ START_TEST(a_damaged_size_leads_beyond_the_synced_end)
     snprintf(where, sizeof where, "a size of %u ^ %u", size, mask);
     thin_metadata(&damage, 0, end, record_end(record_pos(end), size));
     ck_assert(simdisk_flip(damage.sim, BLOCKS_NAME, end + 4, mask));
+    if (!is_whole)
+        ck_assert(simdisk_flip(damage.sim, BLOCKS_NAME, record_pos(end) + 40, 1));
     free((void *)now.data);
     start(&damage);
-    ck_assert_int_eq(tip_height(&damage.rig), HEIGHT - 3);
+    ck_assert_int_eq(tip_height(&damage.rig), is_whole ? HEIGHT : HEIGHT - 3);
     expect_wanted_again(&damage);
     damage_clear(&damage);
+}
+
+START_TEST(a_damaged_size_leads_beyond_the_synced_end)
+{
+    damage_size(true);
+    damage_size(false);
 }
 END_TEST
 
@@ -620,6 +714,7 @@ int main(void)
         sigaction(fatal[i], &action, &handlers[i]);
     int result = SUITE_RUN("engine_damage", files_that_are_no_block_files, truncated_files,
                            files_with_a_flipped_bit, damaged_metadata, damaged_blocks, damaged_end,
+                           damaged_framing, damaged_record,
                            a_damaged_size_leads_beyond_the_synced_end, damaged_genesis,
                            metadata_has_another_block_where_genesis_is, damaged_ledger_files);
 

@@ -1,0 +1,171 @@
+/* test_engine_known.c - blocks that an earlier run has checked: a rebuild takes their coins and
+ * checks nothing again, but scripts that were only assumed to be valid and are not any more. */
+#include "block_maker.h"
+#include "shared_files.h"
+
+#define SPENDING 103  /* this block spends what the one before made, by a script of the test */
+#define BURYING  2017 /* blocks: over two weeks */
+#define LENGTH   (SPENDING + BURYING)
+
+static struct draft draft;
+static const uint8_t op_false[1] = {0};
+
+/* Blocks 1 to LENGTH. */
+static void make_chain(const struct params *params, struct bytes script,
+                       struct made_block row[LENGTH])
+{
+    struct made_block genesis = genesis_made(params);
+    const int64_t amount_sat = 50 * SAT_PER_BTC;
+
+    make_row(params, &genesis, 1, row, SPENDING - 2);
+    struct simple_tx tx = {.inputs = {{row[0].coinbase, 0}},
+                           .input_count = 1,
+                           .amount_sat = amount_sat,
+                           .script = script};
+    draft_add(&draft, &tx);
+    struct txid txid = txid_of(draft.txs[0]);
+    row[SPENDING - 2] = make(params, &row[SPENDING - 3], &draft);
+    draft_spend(&draft, (struct outpoint){txid, 0}, amount_sat);
+    row[SPENDING - 1] = make(params, &row[SPENDING - 2], &draft);
+    make_row(params, &row[SPENDING - 1], 1, &row[SPENDING], BURYING);
+}
+
+static void open_idle(struct rig *rig, const struct block_hash *assumed)
+{
+    rig->params.has_assumed_valid = assumed != NULL;
+    if (assumed)
+        rig->params.assumed_valid = *assumed;
+    ck_assert_msg(rig_open(rig) == ENGINE_OK, "%s", rig->error);
+}
+
+/* The next start has blocks.bin only, and what metadata.bin says of it. */
+static void lose_ledger(struct rig *rig)
+{
+    char command[128];
+
+    ck_assert_msg(rig_close(rig) == ENGINE_OK, "%s", rig->error);
+    snprintf(command, sizeof command, "rm -r %s/ledger", rig->directory);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static void expect_checks(struct rig *rig, uint64_t blocks, uint64_t inputs, const char *where)
+{
+    const struct pipeline_stats *stats = &engine_pipeline(rig->engine)->stats;
+
+    feed_idle(rig);
+    ck_assert_msg(atomic_load(&stats->check.jobs) == blocks &&
+                      atomic_load(&stats->inputs_verified) == inputs,
+                  "%s: %d blocks checked, %d inputs verified", where,
+                  (int)atomic_load(&stats->check.jobs), (int)atomic_load(&stats->inputs_verified));
+}
+
+START_TEST(what_was_checked_is_not_checked_again)
+{
+    static struct made_block row[LENGTH];
+    struct rig rig;
+
+    rig_init(&rig, NETWORK_REGTEST);
+    make_chain(&rig.params, true_script, row);
+    open_idle(&rig, NULL);
+    feed_row(&rig, row, LENGTH);
+    expect_checks(&rig, LENGTH, 2, "new");
+    char *coins = rig_coins(&rig);
+    lose_ledger(&rig);
+
+    open_idle(&rig, NULL);
+    expect_checks(&rig, 0, 0, "rebuilt");
+    expect_tip(&rig, &row[LENGTH - 1].hash, "rebuilt");
+    char *again = rig_coins(&rig);
+    ck_assert_str_eq(coins, again);
+    ck_assert_int_eq(rig_close(&rig), ENGINE_OK);
+    rig_clear(&rig);
+    free(coins);
+    free(again);
+    free_row(row, LENGTH);
+}
+END_TEST
+
+/* What new blocks may spend soon stays in memory, and nothing else. */
+START_TEST(only_the_last_blocks_stay_in_memory)
+{
+    static struct made_block row[LENGTH];
+    struct engine_snapshot snapshot;
+    struct rig rig;
+    size_t size = 0;
+
+    rig_init(&rig, NETWORK_REGTEST);
+    make_chain(&rig.params, true_script, row);
+    open_idle(&rig, NULL);
+    feed_row(&rig, row, LENGTH);
+    lose_ledger(&rig);
+    open_idle(&rig, NULL);
+    feed_idle(&rig);
+    engine_snapshot(rig.engine, &snapshot);
+    for (size_t i = LENGTH - (size_t)rig.config.horizon - 1; i < LENGTH; i++)
+        size += row[i].raw.size;
+    ck_assert_uint_eq(snapshot.resident_size, size);
+    ck_assert_int_eq(rig_close(&rig), ENGINE_OK);
+    rig_clear(&rig);
+    free_row(row, LENGTH);
+}
+END_TEST
+
+START_TEST(assumed_scripts_are_run_once_when_that_ends)
+{
+    static struct made_block row[LENGTH];
+    struct rig rig;
+
+    rig_init(&rig, NETWORK_REGTEST);
+    make_chain(&rig.params, true_script, row);
+    open_idle(&rig, &row[LENGTH - 1].hash);
+    feed_row(&rig, row, LENGTH);
+    expect_checks(&rig, LENGTH, 0, "assumed");
+    lose_ledger(&rig);
+    open_idle(&rig, &row[LENGTH - 1].hash);
+    expect_checks(&rig, 0, 0, "still assumed");
+    lose_ledger(&rig);
+    open_idle(&rig, NULL);
+    expect_checks(&rig, SPENDING, 2, "asked for");
+    lose_ledger(&rig);
+    open_idle(&rig, NULL);
+    expect_checks(&rig, 0, 0, "verified");
+    expect_tip(&rig, &row[LENGTH - 1].hash, "verified");
+    ck_assert_int_eq(rig_close(&rig), ENGINE_OK);
+    rig_clear(&rig);
+    free_row(row, LENGTH);
+}
+END_TEST
+
+START_TEST(an_invalid_script_is_found_when_that_ends)
+{
+    static struct made_block row[LENGTH];
+    struct rig rig;
+
+    rig_init(&rig, NETWORK_REGTEST);
+    make_chain(&rig.params, (struct bytes){op_false, 1}, row);
+    open_idle(&rig, &row[LENGTH - 1].hash);
+    feed_row(&rig, row, LENGTH);
+    lose_ledger(&rig);
+    open_idle(&rig, &row[LENGTH - 1].hash);
+    feed_idle(&rig);
+    expect_tip(&rig, &row[LENGTH - 1].hash, "assumed");
+    lose_ledger(&rig);
+    open_idle(&rig, NULL);
+    feed_idle(&rig);
+    expect_tip(&rig, &row[SPENDING - 2].hash, "not assumed");
+    lose_ledger(&rig);
+    open_idle(&rig, &row[LENGTH - 1].hash);
+    feed_idle(&rig);
+    expect_tip(&rig, &row[SPENDING - 2].hash, "known to be invalid");
+    ck_assert_int_eq(rig_close(&rig), ENGINE_OK);
+    rig_clear(&rig);
+    free_row(row, LENGTH);
+}
+END_TEST
+
+int main(void)
+{
+    return SUITE_RUN(
+        "engine_known", what_was_checked_is_not_checked_again, only_the_last_blocks_stay_in_memory,
+        assumed_scripts_are_run_once_when_that_ends, an_invalid_script_is_found_when_that_ends);
+}
