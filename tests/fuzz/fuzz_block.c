@@ -31,11 +31,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct block block;
 
     arena_init(&arena, 1 << 26);
+    size_t measured = block_measure((struct bytes){data, size}, &arena);
+    arena_reset(&arena, 0);
+    bool is_block = block_parse(&block, (struct bytes){data, measured}, &arena, false);
+    assert(measured <= size && is_block == (measured > 0));
+    arena_reset(&arena, 0);
     if (block_parse(&block, (struct bytes){data, size}, &arena, true)) {
         uint8_t *scratch = xmalloc(32 * (block.tx_count + (size_t)1));
         uint8_t root[32];
         bool is_mutated;
 
+        assert(measured == size);
         check_layout(&block);
         block_merkle_root(root, &is_mutated, &block, scratch);
         block_witness_merkle_root(root, &block, scratch);
