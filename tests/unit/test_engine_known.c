@@ -85,6 +85,57 @@ START_TEST(what_was_checked_is_not_checked_again)
 }
 END_TEST
 
+/* Changes the byte of blocks.bin where made's coinbase has its nonce (BIP141). */
+static void spoil_nonce(struct rig *rig, const struct made_block *made)
+{
+    struct arena arena;
+    struct block block;
+    char path[128];
+
+    arena_init(&arena, SIZE_MAX);
+    ck_assert(block_parse(&block, made->raw, &arena, false));
+    size_t offset = (size_t)(block.txs[0].inputs[0].witness.data + 1 - made->raw.data);
+    snprintf(path, sizeof path, "%s/blocks.bin", rig->directory);
+    FILE *file = fopen(path, "r+b");
+    ck_assert_ptr_nonnull(file);
+    static uint8_t content[1 << 20];
+    size_t size = fread(content, 1, sizeof content, file);
+    const uint8_t *at = memmem(content, size, made->raw.data, made->raw.size);
+    ck_assert_ptr_nonnull(at);
+    fseek(file, (long)(at - content) + (long)offset, SEEK_SET);
+    fputc(at[offset] ^ 1, file);
+    fclose(file);
+    arena_clear(&arena);
+}
+
+/* A witness is no part of what coins hang on, but of what the block is. */
+START_TEST(a_rotten_witness_of_a_known_block_is_seen)
+{
+    struct made_block genesis, row[30];
+    struct rig rig;
+
+    rig_init(&rig, NETWORK_REGTEST);
+    genesis = genesis_made(&rig.params);
+    make_row(&rig.params, &genesis, 1, row, 9);
+    draft.has_commitment = true;
+    row[9] = make(&rig.params, &row[8], &draft);
+    make_row(&rig.params, &row[9], 1, &row[10], 20);
+    open_idle(&rig, NULL);
+    feed_row(&rig, row, ARRAY_COUNT(row));
+    lose_ledger(&rig);
+    spoil_nonce(&rig, &row[9]);
+    open_idle(&rig, NULL);
+    feed_idle(&rig);
+    expect_tip(&rig, &row[8].hash, "before it");
+    expect_feed(&rig, &row[9], NULL);
+    feed_idle(&rig);
+    expect_tip(&rig, &row[29].hash, "given again");
+    ck_assert_int_eq(rig_close(&rig), ENGINE_OK);
+    rig_clear(&rig);
+    free_row(row, ARRAY_COUNT(row));
+}
+END_TEST
+
 /* What new blocks may spend soon stays in memory, and nothing else. */
 START_TEST(only_the_last_blocks_stay_in_memory)
 {
@@ -165,7 +216,8 @@ END_TEST
 
 int main(void)
 {
-    return SUITE_RUN(
-        "engine_known", what_was_checked_is_not_checked_again, only_the_last_blocks_stay_in_memory,
-        assumed_scripts_are_run_once_when_that_ends, an_invalid_script_is_found_when_that_ends);
+    return SUITE_RUN("engine_known", what_was_checked_is_not_checked_again,
+                     a_rotten_witness_of_a_known_block_is_seen, only_the_last_blocks_stay_in_memory,
+                     assumed_scripts_are_run_once_when_that_ends,
+                     an_invalid_script_is_found_when_that_ends);
 }
