@@ -157,8 +157,8 @@ void muhash_final(const struct muhash *muhash, uint8_t out[32])
 {
     struct muhash quotient = *muhash;
 
-    if (!is_one(
-            quotient.denominator)) { /* an audit removes nothing, and this takes 6,000 products */
+    /* An audit removes nothing, and an inversion takes 6,000 products. */
+    if (!is_one(quotient.denominator)) {
         invert(quotient.denominator);
         multiply(quotient.numerator, quotient.denominator);
     }
