@@ -103,7 +103,7 @@ static void link_one(struct engine *engine, struct header_node *node)
 }
 
 /* Breadth first, so that order is by height as the blocks would have come. */
-void link_block(struct engine *engine, struct header_node *node)
+void link_block(struct engine *engine, struct header_node *node, uint64_t before)
 {
     struct header_node **queue = NULL;
     size_t head = 0, count = 0, capacity = 0;
@@ -114,7 +114,8 @@ void link_block(struct engine *engine, struct header_node *node)
     for (;;) {
         struct header_node *child = NULL;
         while ((child = header_tree_next_at_height(engine->tree, node->height + 1, child))) {
-            if (child->prev != node || child->sequence || !node_has(child, HEADER_HAS_BLOCK))
+            if (child->prev != node || child->sequence || !node_has(child, HEADER_HAS_BLOCK) ||
+                child->pos >= before)
                 continue;
             link_one(engine, child);
             if (count == capacity)
@@ -381,7 +382,7 @@ static void accept_new(struct engine *engine, struct block_job *job)
         finish_stored(engine, job);
         return;
     }
-    link_block(engine, job->node);
+    link_block(engine, job->node, UINT64_MAX);
     connect_or_wait(engine, job);
 }
 

@@ -149,8 +149,9 @@ void node_set(struct engine *engine, struct header_node *node, unsigned status);
 
 /* accept.c: a parsed job: header, context rules, store. */
 void accept_job(struct engine *engine, struct block_job *job);
-/* A block is stored at node->pos: its order, its descendants', and the target. */
-void link_block(struct engine *engine, struct header_node *node);
+/* A block is stored at node->pos: its order, and the target; the same for its descendants that are
+ * stored at lower positions than before: those came before it, and waited. */
+void link_block(struct engine *engine, struct header_node *node, uint64_t before);
 void find_target(struct engine *engine);
 void record_block(struct engine *engine, const struct header_node *node);
 /* Ends a job with a verdict, or stored only; frees it when its append is written. */

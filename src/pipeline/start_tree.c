@@ -103,11 +103,11 @@ static void link_all(struct start *start)
             break;
         node->sequence = ++engine->next_sequence;
     }
-    link_block(engine, header_tree_at(engine->tree, 0));
+    link_block(engine, header_tree_at(engine->tree, 0), 0);
     for (size_t i = 0; i < start->data.count; i++) {
         struct header_node *node = header_tree_find(engine->tree, &start->data.records[i].hash);
         if (node && node_has(node, HEADER_HAS_BLOCK))
-            link_block(engine, node);
+            link_block(engine, node, node->pos);
     }
     find_target(engine);
 }

@@ -502,6 +502,40 @@ START_TEST(of_equals_the_first_stored_wins)
 }
 END_TEST
 
+/* A crash leaves no word of the tip: then what was stored first wins, as before it. Of the third
+ * branch the last block is stored first. */
+START_TEST(of_equals_the_first_stored_wins_after_a_crash)
+{
+    static const char *const lost[] = {"tip", "metadata.bin", "ledger/key"};
+    struct fork_rig f;
+
+    rig_start(&f);
+    struct made_block *a = branch(&f.rig.params, &f.genesis, NULL, 0, 6, 1);
+    struct made_block *b = branch(&f.rig.params, &f.genesis, a, 4, 6, 2);
+    struct made_block *c = branch(&f.rig.params, &f.genesis, a, 4, 6, 3);
+    feed_row(&f.rig, b, 4);
+    for (int i = 4; i < 6; i++)
+        ck_assert_int_eq(feed_header(&f.rig, c[i].raw).verdict, VALID);
+    ck_assert(feed(&f.rig, c[5].raw).is_unjudged);
+    feed_row(&f.rig, b + 4, 2);
+    feed_row(&f.rig, a + 4, 2);
+    feed_row(&f.rig, c + 4, 1);
+    expect_tip(&f.rig, &b[5].hash, "the first whole one");
+    for (size_t i = 0; i < ARRAY_COUNT(lost); i++) {
+        ck_assert_msg(rig_close(&f.rig) == ENGINE_OK, "%s", f.rig.error);
+        for (size_t k = 0; k <= i; k++)
+            simdisk_put(f.sim, lost[k], (struct bytes){NULL, 0});
+        ck_assert_msg(rig_open(&f.rig) == ENGINE_OK, "%s", f.rig.error);
+        feed_idle(&f.rig);
+        expect_tip(&f.rig, &b[5].hash, lost[i]);
+    }
+    rig_end(&f);
+    free_branch(c, 4, 6);
+    free_branch(b, 4, 6);
+    free_branch(a, 0, 6);
+}
+END_TEST
+
 static void expect_sendblock(struct rig *rig, struct bytes block, const char *wanted)
 {
     char *hex = xmalloc(block.size * 2 + 1);
@@ -561,5 +595,5 @@ int main(void)
         a_reorganisation_deeper_than_the_undo_promised, a_step_back_is_broken_off_by_a_stop,
         a_failing_block_takes_only_its_own, blocks_without_their_parents_wait_on_disk,
         marks_by_hand, marks_while_blocks_are_on_their_way, of_equals_the_first_stored_wins,
-        sendblock_says_what_became_of_a_block);
+        of_equals_the_first_stored_wins_after_a_crash, sendblock_says_what_became_of_a_block);
 }
