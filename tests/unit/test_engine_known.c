@@ -30,12 +30,28 @@ static void make_chain(const struct params *params, struct bytes script,
     make_row(params, &row[SPENDING - 1], 1, &row[SPENDING], BURYING);
 }
 
-static void open_idle(struct rig *rig, const struct block_hash *assumed)
+static void open_with(struct rig *rig, const struct block_hash *assumed)
 {
     rig->params.has_assumed_valid = assumed != NULL;
     if (assumed)
         rig->params.assumed_valid = *assumed;
     ck_assert_msg(rig_open(rig) == ENGINE_OK, "%s", rig->error);
+}
+
+/* A rig that has taken the chain; assumed: whether scripts are, by its last block. */
+static void begin(struct rig *rig, struct bytes script, bool assumed, struct made_block row[LENGTH])
+{
+    rig_init(rig, NETWORK_REGTEST);
+    make_chain(&rig->params, script, row);
+    open_with(rig, assumed ? &row[LENGTH - 1].hash : NULL);
+    feed_row(rig, row, LENGTH);
+}
+
+static void end(struct rig *rig, struct made_block row[LENGTH])
+{
+    ck_assert_int_eq(rig_close(rig), ENGINE_OK);
+    rig_clear(rig);
+    free_row(row, LENGTH);
 }
 
 /* The next start has blocks.bin only, and what metadata.bin says of it. */
@@ -64,24 +80,19 @@ START_TEST(what_was_checked_is_not_checked_again)
     static struct made_block row[LENGTH];
     struct rig rig;
 
-    rig_init(&rig, NETWORK_REGTEST);
-    make_chain(&rig.params, true_script, row);
-    open_idle(&rig, NULL);
-    feed_row(&rig, row, LENGTH);
+    begin(&rig, true_script, false, row);
     expect_checks(&rig, LENGTH, 2, "new");
     char *coins = rig_coins(&rig);
     lose_ledger(&rig);
 
-    open_idle(&rig, NULL);
+    open_with(&rig, NULL);
     expect_checks(&rig, 0, 0, "rebuilt");
     expect_tip(&rig, &row[LENGTH - 1].hash, "rebuilt");
     char *again = rig_coins(&rig);
     ck_assert_str_eq(coins, again);
-    ck_assert_int_eq(rig_close(&rig), ENGINE_OK);
-    rig_clear(&rig);
+    end(&rig, row);
     free(coins);
     free(again);
-    free_row(row, LENGTH);
 }
 END_TEST
 
@@ -120,11 +131,11 @@ START_TEST(a_rotten_witness_of_a_known_block_is_seen)
     draft.has_commitment = true;
     row[9] = make(&rig.params, &row[8], &draft);
     make_row(&rig.params, &row[9], 1, &row[10], 20);
-    open_idle(&rig, NULL);
+    open_with(&rig, NULL);
     feed_row(&rig, row, ARRAY_COUNT(row));
     lose_ledger(&rig);
     spoil_nonce(&rig, &row[9]);
-    open_idle(&rig, NULL);
+    open_with(&rig, NULL);
     feed_idle(&rig);
     expect_tip(&rig, &row[8].hash, "before it");
     expect_feed(&rig, &row[9], NULL);
@@ -144,20 +155,15 @@ START_TEST(only_the_last_blocks_stay_in_memory)
     struct rig rig;
     size_t size = 0;
 
-    rig_init(&rig, NETWORK_REGTEST);
-    make_chain(&rig.params, true_script, row);
-    open_idle(&rig, NULL);
-    feed_row(&rig, row, LENGTH);
+    begin(&rig, true_script, false, row);
     lose_ledger(&rig);
-    open_idle(&rig, NULL);
+    open_with(&rig, NULL);
     feed_idle(&rig);
     engine_snapshot(rig.engine, &snapshot);
     for (size_t i = LENGTH - (size_t)rig.config.horizon - 1; i < LENGTH; i++)
         size += row[i].raw.size;
     ck_assert_uint_eq(snapshot.resident_size, size);
-    ck_assert_int_eq(rig_close(&rig), ENGINE_OK);
-    rig_clear(&rig);
-    free_row(row, LENGTH);
+    end(&rig, row);
 }
 END_TEST
 
@@ -166,24 +172,19 @@ START_TEST(assumed_scripts_are_run_once_when_that_ends)
     static struct made_block row[LENGTH];
     struct rig rig;
 
-    rig_init(&rig, NETWORK_REGTEST);
-    make_chain(&rig.params, true_script, row);
-    open_idle(&rig, &row[LENGTH - 1].hash);
-    feed_row(&rig, row, LENGTH);
+    begin(&rig, true_script, true, row);
     expect_checks(&rig, LENGTH, 0, "assumed");
     lose_ledger(&rig);
-    open_idle(&rig, &row[LENGTH - 1].hash);
+    open_with(&rig, &row[LENGTH - 1].hash);
     expect_checks(&rig, 0, 0, "still assumed");
     lose_ledger(&rig);
-    open_idle(&rig, NULL);
+    open_with(&rig, NULL);
     expect_checks(&rig, SPENDING, 2, "asked for");
     lose_ledger(&rig);
-    open_idle(&rig, NULL);
+    open_with(&rig, NULL);
     expect_checks(&rig, 0, 0, "verified");
     expect_tip(&rig, &row[LENGTH - 1].hash, "verified");
-    ck_assert_int_eq(rig_close(&rig), ENGINE_OK);
-    rig_clear(&rig);
-    free_row(row, LENGTH);
+    end(&rig, row);
 }
 END_TEST
 
@@ -192,25 +193,20 @@ START_TEST(an_invalid_script_is_found_when_that_ends)
     static struct made_block row[LENGTH];
     struct rig rig;
 
-    rig_init(&rig, NETWORK_REGTEST);
-    make_chain(&rig.params, (struct bytes){op_false, 1}, row);
-    open_idle(&rig, &row[LENGTH - 1].hash);
-    feed_row(&rig, row, LENGTH);
+    begin(&rig, (struct bytes){op_false, 1}, true, row);
     lose_ledger(&rig);
-    open_idle(&rig, &row[LENGTH - 1].hash);
+    open_with(&rig, &row[LENGTH - 1].hash);
     feed_idle(&rig);
     expect_tip(&rig, &row[LENGTH - 1].hash, "assumed");
     lose_ledger(&rig);
-    open_idle(&rig, NULL);
+    open_with(&rig, NULL);
     feed_idle(&rig);
     expect_tip(&rig, &row[SPENDING - 2].hash, "not assumed");
     lose_ledger(&rig);
-    open_idle(&rig, &row[LENGTH - 1].hash);
+    open_with(&rig, &row[LENGTH - 1].hash);
     feed_idle(&rig);
     expect_tip(&rig, &row[SPENDING - 2].hash, "known to be invalid");
-    ck_assert_int_eq(rig_close(&rig), ENGINE_OK);
-    rig_clear(&rig);
-    free_row(row, LENGTH);
+    end(&rig, row);
 }
 END_TEST
 
