@@ -69,6 +69,9 @@ static void expect_checks(struct rig *rig, uint64_t blocks, uint64_t inputs, con
     const struct pipeline_stats *stats = &engine_pipeline(rig->engine)->stats;
 
     feed_idle(rig);
+    /* A worker counts a block after it has handed that on. */
+    for (int i = 0; i < 10000 && atomic_load(&stats->check.jobs) < blocks; i++)
+        usleep(1000);
     ck_assert_msg(atomic_load(&stats->check.jobs) == blocks &&
                       atomic_load(&stats->inputs_verified) == inputs,
                   "%s: %d blocks checked, %d inputs verified", where,
