@@ -31,6 +31,15 @@ static inline uint32_t block_weight(const struct block *block)
     return block->stripped_size * 3 + (uint32_t)block->raw.size;
 }
 
+/* The TxOut of one of its outputs, as serialized. */
+static inline struct bytes block_txout(const struct block *block, const struct tx_output *output)
+{
+    const uint8_t *txout = block->raw.data + output->offset;
+    const uint8_t *end = output->script_pubkey.data + output->script_pubkey.size;
+
+    return (struct bytes){txout, (size_t)(end - txout)};
+}
+
 /* Folds count hashes in place to their merkle root at the front; there is room for one hash more.
  * True if two of a pair were equal on any level. */
 bool merkle_fold(uint8_t *hashes, size_t count);

@@ -7,14 +7,6 @@ struct hashed {
     uint32_t check;
 };
 
-static struct bytes txout_of(const struct block *block, const struct tx_output *output)
-{
-    const uint8_t *txout = block->raw.data + output->offset;
-    const uint8_t *end = output->script_pubkey.data + output->script_pubkey.size;
-
-    return (struct bytes){txout, (size_t)(end - txout)};
-}
-
 /* In the order in which they act: of each transaction the inputs, then the outputs. */
 static uint32_t hash_all(const struct ledger_key *key, const struct block *block,
                          struct hashed *hashed, uint32_t counts[LEDGER_PARTS])
@@ -35,7 +27,7 @@ static uint32_t hash_all(const struct ledger_key *key, const struct block *block
             if (!coin_is_possible(output->script_pubkey))
                 continue;
             hashed->check =
-                coin_hash_and_check(key, &state, vout, txout_of(block, output), &hashed->hash);
+                coin_hash_and_check(key, &state, vout, block_txout(block, output), &hashed->hash);
             counts[part_of_shard(key, hashed->hash.shard)]++;
             hashed++;
         }

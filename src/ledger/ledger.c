@@ -236,6 +236,23 @@ int world_find_exact(struct ledger *ledger, const struct world *world,
     return word != 0;
 }
 
+int ledger_compare(struct ledger *ledger, const struct ledger_block *lb)
+{
+    uint32_t count = lb->events->ends[LEDGER_PARTS - 1];
+    int rc = 0;
+
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
+        const struct event *event = &lb->events->events[i];
+        struct coin_hash hash = event_hash(event);
+        bool is_exact;
+        uint64_t word = root_find(&ledger->root, &event->outpoint, &hash, &is_exact);
+
+        if (!(event->flags & EVENT_SPEND) && word != 0 && word != event->word + lb->pos)
+            rc = root_find_exact(&ledger->root, &event->outpoint, &hash, &word);
+    }
+    return rc;
+}
+
 size_t ledger_worlds(const struct ledger *ledger, struct world_info *infos, size_t max)
 {
     struct world *worlds[WORLD_SLOTS_MAX];

@@ -21,10 +21,10 @@ struct ledger_config {
     int32_t horizon;      /* blocks that stay above the root, see ledger_to_fold */
     uint64_t coins_hint;  /* sizes the first shards; they grow by themselves */
 
-    /* The outpoint whose TxOut begins at pos, by a plain read of the block there: 0 or -errno.
-     * Called where an outpoint that may be no coin has a coin's tag, which chance makes a few times
-     * in the life of a 64-bit ledger. */
-    int (*outpoint_at)(void *ctx, uint64_t pos, struct outpoint *outpoint);
+    /* The outpoint whose TxOut begins at pos, and what coin_check_of gives for the two, by a plain
+     * read of the block there: 0 or -errno. Called where an outpoint that may be no coin has a
+     * coin's tag, which chance makes a few times in the life of a 64-bit ledger. */
+    int (*outpoint_at)(void *ctx, uint64_t pos, struct outpoint *outpoint, uint32_t *check);
     /* Calls run for parts 0 to count - 1 on any threads, and returns when all are done; there are
      * so many events in them together. NULL: one after the other. outpoint_at is then called on
      * those threads, one at a time. */
@@ -110,7 +110,8 @@ MUST_CHECK int world_connect(struct ledger *ledger, struct world *world,
  * read the TxOut and compare coin_check_of. */
 bool world_find(const struct ledger *ledger, const struct world *world,
                 const struct outpoint *outpoint, struct coin_ref *ref);
-/* The same by the outpoint itself: 1 found, 0 not there, or -errno of outpoint_at. */
+/* The same by the outpoint itself: 1 found, 0 not there, -errno of outpoint_at, or -EBADMSG: where
+ * the root has the coin is one with another check, so it is damaged or of another blocks.bin. */
 MUST_CHECK int world_find_exact(struct ledger *ledger, const struct world *world,
                                 const struct outpoint *outpoint, struct coin_ref *ref);
 
@@ -142,6 +143,9 @@ MUST_CHECK int ledger_unfold(struct ledger *ledger, const struct ledger_block *l
  * (only with BIP30_OVERWRITE). After an error the ledger is only good for ledger_free. */
 MUST_CHECK int ledger_replay(struct ledger *ledger, const struct ledger_block *lb,
                              struct header_node *node, uint64_t *undo);
+/* Whether the root's coins of those that lb, a block below it, made are where that has them: 0,
+ * -EBADMSG, or -errno of outpoint_at. */
+MUST_CHECK int ledger_compare(struct ledger *ledger, const struct ledger_block *lb);
 /* The block of the newest shard image. Worlds may be made once the root is there. */
 struct header_node *ledger_top(const struct ledger *ledger);
 

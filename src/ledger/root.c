@@ -92,6 +92,7 @@ int root_find_exact(struct root *root, const struct outpoint *outpoint,
                     const struct coin_hash *hash, uint64_t *word)
 {
     struct outpoint other;
+    uint32_t check;
     bool is_exact;
 
     *word = root_find(root, outpoint, hash, &is_exact);
@@ -99,8 +100,10 @@ int root_find_exact(struct root *root, const struct outpoint *outpoint,
         return 0;
     pthread_mutex_lock(&root->reading);
     root->tag_reads++;
-    int rc = root->outpoint_at(root->ctx, coin_word_pos(*word), &other);
+    int rc = root->outpoint_at(root->ctx, coin_word_pos(*word), &other, &check);
     pthread_mutex_unlock(&root->reading);
+    if (rc == 0 && check != coin_ref_of(*word, true).check)
+        return -EBADMSG;
     if (rc == 0 && !outpoint_equal(outpoint, &other))
         *word = 0;
     return rc;

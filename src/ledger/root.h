@@ -35,7 +35,7 @@ struct root {
     uint64_t *sums;              /* by shard */
     struct header_node **stamps; /* by shard: its coins are those after this block */
     pthread_mutex_t reading;     /* one thread at a time in outpoint_at */
-    int (*outpoint_at)(void *ctx, uint64_t pos, struct outpoint *outpoint);
+    int (*outpoint_at)(void *ctx, uint64_t pos, struct outpoint *outpoint, uint32_t *check);
     void *ctx;
     uint64_t tag_reads; /* under reading */
 };
@@ -54,7 +54,8 @@ static inline void root_prefetch(const struct root *root, const struct coin_hash
 /* The word of the coin, or of another one with its tag; is_exact tells. 0: it is not there. */
 uint64_t root_find(const struct root *root, const struct outpoint *outpoint,
                    const struct coin_hash *hash, bool *is_exact);
-/* The same compared in full: 0 with *word (0: not there), or -errno of outpoint_at. */
+/* The same compared in full: 0 with *word (0: not there), -errno of outpoint_at, or -EBADMSG: the
+ * word's check is not that of the output at its position, whichever that is. */
 MUST_CHECK int root_find_exact(struct root *root, const struct outpoint *outpoint,
                                const struct coin_hash *hash, uint64_t *word);
 

@@ -217,7 +217,10 @@ void rewind_root(struct engine *engine, struct header_node *to)
         engine->is_failed = engine->is_broken_off = true;
         return;
     }
-    if (error < 0)
+    if (error == -ESTALE)
+        engine_fail(engine, ENGINE_CORRUPT,
+                    "ledger/ is of another blocks.bin. Move it away to have it rebuilt.");
+    else if (error < 0)
         engine_fail(engine, ENGINE_DISK, "the checkpoint cannot be read: %s", strerror(-error));
     node_work(engine, root)->world = ledger_root(engine->ledger);
     engine->frontier = root;

@@ -210,7 +210,7 @@ MUST_CHECK int judge_block(struct engine *engine, const struct header_node *node
 enum verdict judge_without_coins(struct engine *engine, const struct header_node *node,
                                  struct bytes raw);
 /* ledger_config's. */
-int outpoint_at(void *context, uint64_t pos, struct outpoint *outpoint);
+int outpoint_at(void *context, uint64_t pos, struct outpoint *outpoint, uint32_t *check);
 /* A stored block by a plain read, all of it in the arena: 0, -EBADMSG (it is damaged:
  * engine->rotten) or -errno. */
 MUST_CHECK int read_whole(struct engine *engine, const struct block_entry *entry,

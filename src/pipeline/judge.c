@@ -50,15 +50,16 @@ static int read_bytes(struct engine *engine, uint64_t pos, void *out, size_t siz
     return error;
 }
 
-static int find_outpoint(const struct block *block, uint64_t offset, struct outpoint *outpoint)
+static const struct tx_output *find_output(const struct block *block, uint64_t offset,
+                                           struct outpoint *outpoint)
 {
     for (uint32_t t = 0; t < block->tx_count; t++)
         for (uint32_t o = 0; o < block->txs[t].output_count; o++)
             if (block->txs[t].outputs[o].offset == offset) {
                 *outpoint = (struct outpoint){block->txs[t].txid, o};
-                return 0;
+                return &block->txs[t].outputs[o];
             }
-    return -EBADMSG;
+    return NULL;
 }
 
 /* The header's hash does not cover the transactions: the merkle root does. */
@@ -79,10 +80,11 @@ int read_whole(struct engine *engine, const struct block_entry *entry, struct ar
     return -EBADMSG;
 }
 
-int outpoint_at(void *context, uint64_t pos, struct outpoint *outpoint)
+int outpoint_at(void *context, uint64_t pos, struct outpoint *outpoint, uint32_t *check)
 {
     struct engine *engine = context;
     const struct block_entry *entry = block_table_find(engine->table, pos);
+    const struct tx_output *output = NULL;
     struct arena arena;
     struct block block;
 
@@ -90,8 +92,12 @@ int outpoint_at(void *context, uint64_t pos, struct outpoint *outpoint)
         return -EBADMSG;
     arena_init(&arena, SIZE_MAX);
     int error = read_whole(engine, entry, &arena, &block);
-    if (error == 0)
-        error = find_outpoint(&block, pos - entry->pos, outpoint);
+    if (error == 0) {
+        output = find_output(&block, pos - entry->pos, outpoint);
+        error = output ? 0 : -EBADMSG;
+    }
+    if (output)
+        *check = coin_check_of(&engine->key, outpoint, block_txout(&block, output));
     arena_clear(&arena);
     return error;
 }

@@ -127,7 +127,8 @@ static struct header_node *replay_goal(struct engine *engine)
         node, node->height > engine->config.horizon ? node->height - engine->config.horizon : 0);
 }
 
-static enum engine_error load_ledger(struct start *start)
+/* The key of the coin set, a new one where it is of no use, and the checkpoint thread. */
+static enum engine_error open_ledger(struct start *start)
 {
     struct engine *engine = start->engine;
     uint8_t secret[LEDGER_KEY_SIZE];
@@ -151,8 +152,39 @@ static enum engine_error load_ledger(struct start *start)
                                    &engine->key, engine->magic, &engine->pipeline.ledger_waiter);
     if (error < 0)
         return start_refuse_errno(start, "the undo words cannot be read", error);
+    return ENGINE_OK;
+}
+
+/* Nothing in ledger/ counts: it is of another blocks.bin. */
+static enum engine_error open_ledger_anew(struct start *start)
+{
+    struct engine *engine = start->engine;
+
+    engine_log(engine, ENGINE_LOG_WARNING,
+               "ledger/ is of another blocks.bin: the coin set is rebuilt from this one");
+    (void)checkpointer_stop(engine->saving.checkpointer); /* nothing was given to it */
+    engine->saving.checkpointer = NULL;
+    disk_close(engine->checkpoint_disk);
+    engine->checkpoint_disk = NULL;
+    start->is_other_file = true;
+    return open_ledger(start);
+}
+
+static enum engine_error load_ledger(struct start *start)
+{
+    struct engine *engine = start->engine;
+    enum engine_error refused = open_ledger(start);
+
+    if (refused != ENGINE_OK)
+        return refused;
     pipeline_start(&engine->pipeline); /* loading and replay are done in parts */
-    error = recover_ledger(engine, replay_goal(engine), NULL);
+    int error = recover_ledger(engine, replay_goal(engine), NULL);
+    if (error == -ESTALE) {
+        refused = open_ledger_anew(start);
+        if (refused != ENGINE_OK)
+            return refused;
+        error = recover_ledger(engine, replay_goal(engine), NULL);
+    }
     if (error < 0)
         return start_refuse_errno(start, "the checkpoint cannot be read", error);
 

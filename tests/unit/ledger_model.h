@@ -140,7 +140,22 @@ static inline struct coin *sim_output_at(const struct sim *sim, uint64_t pos)
     return low < sim->output_count && sim->outputs[low].pos == pos ? &sim->outputs[low] : NULL;
 }
 
-static inline int sim_outpoint_at(void *ctx, uint64_t pos, struct outpoint *outpoint)
+/* The coin's word, as undo records hold it. */
+static inline uint64_t sim_word(const struct sim *sim, const struct coin *coin)
+{
+    struct bytes file = {sim->file, sim->file_size};
+    struct cursor c = cursor_of(bytes_sub(file, coin->pos, SIZE_MAX));
+    const uint8_t *from = c.at;
+
+    cursor_take(&c, 8);
+    cursor_take(&c, compact_read(&c));
+    struct bytes txout = {from, (size_t)(c.at - from)};
+    return coin_word(coin->pos, coin->is_coinbase,
+                     coin_check_of(&sim->key, &coin->outpoint, txout));
+}
+
+static inline int sim_outpoint_at(void *ctx, uint64_t pos, struct outpoint *outpoint,
+                                  uint32_t *check)
 {
     struct sim *sim = ctx;
     const struct coin *coin = sim_output_at(sim, pos);
@@ -149,6 +164,7 @@ static inline int sim_outpoint_at(void *ctx, uint64_t pos, struct outpoint *outp
     if (sim->reads++ % 2 == 0 && sim->read_error != 0)
         return sim->read_error;
     *outpoint = coin->outpoint;
+    *check = coin_ref_of(sim_word(sim, coin), true).check;
     return 0;
 }
 
@@ -348,14 +364,6 @@ static inline void write_block(struct sim *sim, struct writer *w, const struct s
 
 /* -- what a block does -- */
 
-static inline struct bytes txout_of(const struct block *block, const struct tx_output *output)
-{
-    const uint8_t *end = output->script_pubkey.data + output->script_pubkey.size;
-    const uint8_t *txout = block->raw.data + output->offset;
-
-    return (struct bytes){txout, (size_t)(end - txout)};
-}
-
 static inline void judge_bip30(struct sim_block *b, struct coin_set *set)
 {
     for (uint32_t t = 0; t < b->block.tx_count; t++) {
@@ -529,20 +537,6 @@ static inline void sim_block_free(struct sim_block *b)
     free(b->prevouts);
     free(b->undo);
     free(b);
-}
-
-/* The coin's word, as undo records hold it. */
-static inline uint64_t sim_word(const struct sim *sim, const struct coin *coin)
-{
-    struct bytes file = {sim->file, sim->file_size};
-    struct cursor c = cursor_of(bytes_sub(file, coin->pos, SIZE_MAX));
-    const uint8_t *from = c.at;
-
-    cursor_take(&c, 8);
-    cursor_take(&c, compact_read(&c));
-    struct bytes txout = {from, (size_t)(c.at - from)};
-    return coin_word(coin->pos, coin->is_coinbase,
-                     coin_check_of(&sim->key, &coin->outpoint, txout));
 }
 
 /* -- comparing -- */

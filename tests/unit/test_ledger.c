@@ -3,6 +3,7 @@
  * time, and with real ones. */
 #include "io/simdisk.h"
 #include "ledger/checkpoint.h"
+#include "ledger/state.h"
 #include "ledger_model.h"
 
 #define LIVE_MAX    1100
@@ -677,6 +678,41 @@ START_TEST(the_step_back_refuses_words_that_do_not_fit)
 }
 END_TEST
 
+/* The index of another blocks.bin: where it has the coin there is another output. */
+START_TEST(an_entry_whose_check_is_of_another_output_is_damage)
+{
+    struct run *run = xmalloc(sizeof *run);
+    struct coin_ref ref;
+    struct root *root;
+
+    run_init(run, 11, 64, 4, 8, 1, false);
+    root = &run->ledger->root;
+    while (root_of(run)->after.count < 2) {
+        while (!connect(run, root_of(run), 0))
+            continue;
+        fold(run, highest(run), 1);
+    }
+    const struct coin *coin = &root_of(run)->after.coins[0], *other = coin + 1;
+    struct coin_hash hash = coin_hash_of(&run->sim.key, &coin->outpoint);
+    uint64_t word = sim_word(&run->sim, coin), at_other = word - coin->pos + other->pos;
+    ck_assert_int_eq(world_find_exact(run->ledger, ledger_root(run->ledger), &coin->outpoint, &ref),
+                     1);
+    ck_assert_uint_eq(root_delete(root, &coin->outpoint, &hash, word), word);
+    ck_assert(root_insert(root, &coin->outpoint, &hash, at_other));
+    ck_assert_int_eq(world_find_exact(run->ledger, ledger_root(run->ledger), &coin->outpoint, &ref),
+                     -EBADMSG);
+
+    /* One with an equal tag, by its own check, is no damage: the coin is not there. */
+    at_other = sim_word(&run->sim, other);
+    ck_assert_uint_ne(root_delete(root, &coin->outpoint, &hash, 0), 0);
+    ck_assert(root_insert(root, &coin->outpoint, &hash, at_other));
+    ck_assert_int_eq(world_find_exact(run->ledger, ledger_root(run->ledger), &coin->outpoint, &ref),
+                     0);
+    run_clear(run);
+    free(run);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ledger");
@@ -690,6 +726,7 @@ int main(void)
     tcase_add_test(tcase, a_thousand_worlds_deep);
     tcase_add_test(tcase, a_freed_slot_shows_nothing_of_its_last_world);
     tcase_add_test(tcase, the_step_back_refuses_words_that_do_not_fit);
+    tcase_add_test(tcase, an_entry_whose_check_is_of_another_output_is_damage);
     suite_add_tcase(suite, tcase);
 
     SRunner *runner = srunner_create(suite);
