@@ -129,6 +129,23 @@ uint32_t world_undo_count(const struct world *world);
  * block itself. */
 void ledger_fold(struct ledger *ledger, struct world *world, uint64_t *const *undo);
 
+#define ABSORB_MAX 64
+
+/* A block that is known to be valid. */
+struct known_block {
+    struct ledger_block lb; /* its events are written to; not one with BIP30_OVERWRITE */
+    struct header_node *node;
+    uint64_t *undo; /* as in ledger_fold; or NULL */
+};
+
+/* Far below the tip no worlds are needed: up to ABSORB_MAX blocks, each the next one's parent, the
+ * first a child of the root's, go into the root at once. There must be no world but the root. 0; or
+ * -ENOENT (a coin is missing) or -EFBIG (a block lies beyond what a position can hold): the ledger
+ * is as before, and the events are only good for block_events_clear; or -EILSEQ: a coin is spent
+ * twice, or there already, so the blocks are not valid, and the ledger is only good for
+ * ledger_free. */
+MUST_CHECK int ledger_absorb(struct ledger *ledger, const struct known_block *blocks, size_t count);
+
 /* Steps the root back over its own block, lb, with the words of its fold. There must be no world
  * but the root. A coin that lb replaced (BIP30_OVERWRITE) does not come back: so does the reference
  * node. 0, or -EILSEQ when block and words do not fit the root; then the ledger is only good for

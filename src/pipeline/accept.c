@@ -312,9 +312,7 @@ static bool is_whole(struct engine *engine, const struct block_job *job)
                VERDICT_MUTATED;
 }
 
-/* What comes soon may spend what it makes; what is only read again on the way there leaves no trace
- * in memory. */
-static bool is_near_tip(const struct engine *engine, const struct header_node *node)
+bool is_near_tip(const struct engine *engine, const struct header_node *node)
 {
     return !engine->target || engine->target->height - node->height <= engine->config.horizon;
 }

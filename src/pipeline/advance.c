@@ -239,7 +239,7 @@ void advance(struct engine *engine)
                     header_fork_point(world_node(ledger_root(engine->ledger)), engine->target));
     if (engine->is_failed)
         return;
-    if (is_connecting_worthwhile(engine))
+    if (is_connecting_worthwhile(engine) && absorb_known(engine))
         advance_ready(engine);
     if (header_is_ancestor(world_node(ledger_root(engine->ledger)), engine->target)) {
         engine->frontier = find_frontier(engine);

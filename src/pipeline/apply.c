@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/hex.h"
+#include "ledger/undo.h"
 #include <stdlib.h>
 
 #define UNSYNCED_MAX 64 /* blocks that wait above the horizon before a sync is asked for */
@@ -151,6 +152,30 @@ static bool can_settle(struct engine *engine, const struct block_job *job)
            is_settled(engine, job->node->prev);
 }
 
+/* node's block is verified: what the tree and the statistics say of it. */
+static void take_verified(struct engine *engine, const struct block_job *job)
+{
+    struct header_node *node = job->node;
+    bool was_verified = node_has(node, HEADER_VERIFIED);
+    bool was_assumed = node_has(node, HEADER_ASSUMED);
+
+    pthread_mutex_lock(&engine->tree_mutex);
+    node->status |= HEADER_VERIFIED;
+    if (!was_verified && job->skips_scripts)
+        node->status |= HEADER_ASSUMED;
+    else if (!job->skips_scripts)
+        node->status &= (uint16_t)~HEADER_ASSUMED;
+    node->tx_count = job->block.tx_count;
+    node->chain_tx_count =
+        node->prev->chain_tx_count ? node->prev->chain_tx_count + node->tx_count : 0;
+    pthread_mutex_unlock(&engine->tree_mutex);
+    if (!was_verified || node_has(node, HEADER_ASSUMED) != was_assumed)
+        record_block(engine, node);
+    engine->blocks_done++;
+    engine->bytes_done += job->raw.size;
+    engine->inputs_done += job->block.input_count - 1;
+}
+
 static void settle(struct engine *engine, struct block_job *job);
 
 /* What waited for node to be verified. */
@@ -176,25 +201,8 @@ static void settle(struct engine *engine, struct block_job *job)
     /* A row of blocks that waited for one: settled here one after the other, not each inside the
      * last. */
     while (job) {
-        bool was_verified = node_has(node, HEADER_VERIFIED);
-        bool was_assumed = node_has(node, HEADER_ASSUMED);
-
-        pthread_mutex_lock(&engine->tree_mutex);
-        node->status |= HEADER_VERIFIED;
-        if (!was_verified && job->skips_scripts)
-            node->status |= HEADER_ASSUMED;
-        else if (!job->skips_scripts)
-            node->status &= (uint16_t)~HEADER_ASSUMED;
-        node->tx_count = job->block.tx_count;
-        node->chain_tx_count =
-            node->prev->chain_tx_count ? node->prev->chain_tx_count + node->tx_count : 0;
-        pthread_mutex_unlock(&engine->tree_mutex);
-        if (!was_verified || node_has(node, HEADER_ASSUMED) != was_assumed)
-            record_block(engine, node);
+        take_verified(engine, job);
         world_set_user(job->world, NULL);
-        engine->blocks_done++;
-        engine->bytes_done += job->raw.size;
-        engine->inputs_done += job->block.input_count - 1;
         if (is_better(node, engine->tip))
             set_tip(engine, node);
         finish_job(engine, job, VALID, SCRIPT_OK);
@@ -411,6 +419,128 @@ void fold_worlds(struct engine *engine)
         fold(engine, goal);
         drop_stale_forks(engine, root, goal);
     }
+}
+
+/* Far below the target, stored and verified by an earlier run: its coins can go straight into the
+ * root. */
+static bool can_absorb(struct engine *engine, const struct header_node *node)
+{
+    const struct block_job *job = node_work(engine, node)->job;
+
+    return job && job->state == JOB_WAITING && job->is_known_valid && !is_near_tip(engine, node) &&
+           !block_is_bip30_repeat(engine->params, node) &&
+           node->pos + node->size <= engine->synced_end;
+}
+
+/* The blocks behind the root that can be absorbed together; never past a known coin set. None if
+ * the tip on another branch is better. */
+static size_t find_absorbed(struct engine *engine, struct block_job *jobs[ABSORB_MAX])
+{
+    struct header_node *root = world_node(ledger_root(engine->ledger)), *node = root;
+    size_t count = 0;
+
+    if (!header_is_ancestor(root, engine->target))
+        return 0;
+    while (count < ABSORB_MAX && root->height + (int32_t)count < engine->target->height) {
+        node = header_ancestor(engine->target, root->height + 1 + (int32_t)count);
+        if (!can_absorb(engine, node))
+            break;
+        jobs[count++] = node_work(engine, node)->job;
+        if (params_find_audit(engine->params, &node->hash))
+            break;
+    }
+    return count > 0 && is_better(jobs[count - 1]->node, engine->tip) ? count : 0;
+}
+
+/* Worlds of other branches, which the root is about to leave behind. */
+static void drop_beside(struct engine *engine, const struct header_node *node)
+{
+    struct header_node *child = NULL;
+
+    while ((child = header_tree_next_at_height(engine->tree, node->height, child)))
+        if (child != node && child->prev == node->prev)
+            drop_world(engine, child);
+}
+
+static void absorbed(struct engine *engine, struct block_job *const *jobs,
+                     const struct known_block *blocks, size_t count, uint64_t each_us)
+{
+    struct header_node *root = jobs[0]->node->prev, *last = jobs[count - 1]->node;
+
+    node_work(engine, root)->world = NULL;
+    node_work(engine, last)->world = ledger_root(engine->ledger);
+    for (size_t i = 0; i < count; i++) {
+        struct block_job *job = jobs[i];
+
+        job->skips_scripts = true;
+        take_verified(engine, job);
+        histogram_add(&engine->pipeline.stats.connects, each_us * 1000);
+        save_folded(engine, job->node, blocks[i].undo, job->events.input_count, each_us);
+        finish_job(engine, job, VALID, SCRIPT_OK);
+    }
+    set_tip(engine, last);
+    drop_stale_forks(engine, root, last);
+    push_children(engine, last);
+}
+
+/* Metadata says that they are valid, the coins do not: it is found out which of them by judging. */
+static void absorb_failed(struct engine *engine, struct block_job *const *jobs, size_t count,
+                          int error)
+{
+    if (error != -ENOENT) {
+        engine_fail(engine, ENGINE_CORRUPT,
+                    "blocks up to height %d contradict the coin set. Move ledger/ and "
+                    "metadata.bin away to have both made anew.",
+                    jobs[count - 1]->node->height);
+    } else {
+        engine_log(engine, ENGINE_LOG_WARNING,
+                   "blocks up to height %d do not fit the coin set: they are judged anew",
+                   jobs[count - 1]->node->height);
+        engine->is_doubtful = true;
+    }
+    for (size_t i = 0; i < count; i++)
+        finish_stored(engine, jobs[i]);
+}
+
+static bool absorb(struct engine *engine, struct block_job *const *jobs, size_t count)
+{
+    struct known_block blocks[ABSORB_MAX];
+    uint64_t begun_us = clock_monotonic_us();
+
+    drop_beside(engine, jobs[0]->node);
+    for (size_t i = 0; i < count; i++) {
+        struct block_job *job = jobs[i];
+        bool has_undo = engine->target->height - job->node->height < UNDO_RING_BLOCKS;
+
+        blocks[i] = (struct known_block){
+            .lb = {&job->block, job->pos, &job->events, BIP30_UNCHECKED},
+            .node = job->node,
+            .undo = has_undo ? xmalloc((job->events.input_count + 1) * sizeof(uint64_t)) : NULL};
+    }
+    int error = ledger_absorb(engine->ledger, blocks, count);
+    if (error == 0) {
+        absorbed(engine, jobs, blocks, count, (clock_monotonic_us() - begun_us) / count);
+        return true;
+    }
+    for (size_t i = 0; i < count; i++)
+        free(blocks[i].undo);
+    absorb_failed(engine, jobs, count, error);
+    return false;
+}
+
+bool absorb_known(struct engine *engine)
+{
+    struct block_job *jobs[ABSORB_MAX];
+    size_t count;
+
+    while (!engine->is_failed && !engine->is_doubtful &&
+           (count = find_absorbed(engine, jobs)) > 0) {
+        if (engine->audit_feed.is_pinned || !checkpointer_has_room(engine->saving.checkpointer))
+            return false;
+        if (!absorb(engine, jobs, count))
+            break;
+    }
+    return true;
 }
 
 void fold_rest(struct engine *engine)

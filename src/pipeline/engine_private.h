@@ -97,6 +97,7 @@ struct engine {
     uint64_t blocks_end; /* where the next record begins */
     uint64_t synced_end;
     bool is_sync_asked;
+    bool is_doubtful; /* known blocks did not fit the coin set: each gets a world again */
     uint64_t next_sequence;
 
     struct header_node *tip;      /* best verified block; its world exists */
@@ -159,6 +160,9 @@ void finish_job(struct engine *engine, struct block_job *job, enum verdict verdi
                 enum script_error script_error);
 void finish_stored(struct engine *engine, struct block_job *job);
 void reap_job(struct engine *engine, struct block_job *job);
+/* What comes soon may spend what it makes; what is only read again on the way there leaves no trace
+ * in memory, and needs no world. */
+bool is_near_tip(const struct engine *engine, const struct header_node *node);
 
 /* A stored block turned out rotten: it counts as missing, and so does all after it, until it has
  * been fetched again. */
@@ -181,7 +185,9 @@ void checked_job(struct engine *engine, struct block_job *job);
 void appended_job(struct engine *engine, struct block_job *job);
 void failed_job(struct engine *engine, struct block_job *job);
 void fold_worlds(struct engine *engine);
-/* The same when all is durable and no job is left. */
+/* Blocks behind the root that need no worlds. False: they have to wait, and what hangs on them. */
+bool absorb_known(struct engine *engine);
+/* The same as fold_worlds, when all is durable and no job is left. */
 void fold_rest(struct engine *engine);
 /* Marks for good: after judge_block, context rules, or by the operator. */
 void mark_invalid(struct engine *engine, struct header_node *node, enum verdict verdict);
@@ -224,7 +230,7 @@ void start_job(struct engine *engine, struct command *command);
 void finish_command(struct engine *engine, struct command *command);
 
 /* save.c */
-/* A block was folded, which took fold_us; takes its words. */
+/* A block came into the root, which took fold_us; takes its words (NULL: none are kept). */
 void save_folded(struct engine *engine, struct header_node *node, uint64_t *words, uint32_t count,
                  uint64_t fold_us);
 /* Does what is due; between folds. */

@@ -26,7 +26,8 @@ void save_folded(struct engine *engine, struct header_node *node, uint64_t *word
                  uint64_t fold_us)
 {
     engine->saving.replay_us += replay_us(engine, node, fold_us);
-    checkpointer_undo(engine->saving.checkpointer, node->height, &node->hash, words, count);
+    if (words)
+        checkpointer_undo(engine->saving.checkpointer, node->height, &node->hash, words, count);
     audit_folded(engine, node);
 }
 

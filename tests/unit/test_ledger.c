@@ -20,7 +20,7 @@ struct run {
     uint32_t live_count;
     struct sim_block *history[HISTORY_MAX]; /* folded; the last is the root */
     uint32_t history_count;
-    uint32_t connected, refused, failed, unfolded;
+    uint32_t connected, refused, failed, unfolded, absorbed;
 
     struct simdisk *simdisk;
     struct disk *disk;
@@ -339,6 +339,64 @@ static void step_back(struct run *run)
         ck_assert(save(run));
 }
 
+/* A block after prev that is valid, or one whose coin is missing. */
+static struct sim_block *block_with(struct run *run, struct sim_block *prev,
+                                    enum connect_verdict verdict)
+{
+    for (;;) {
+        struct sim_block *b = sim_block_new(&run->sim, prev, verdict == CONNECT_OK ? 0 : 60);
+
+        if (b->expected.verdict == verdict && !has_duplicates(b, 0, b->block.tx_count))
+            return b;
+        sim_block_free(b);
+    }
+}
+
+/* Without worlds: a row of blocks, now and then with one at its end that has no business there. */
+static void absorb(struct run *run)
+{
+    struct sim_block *blocks[9];
+    struct known_block known[ARRAY_COUNT(blocks)];
+    uint32_t count = 1 + (uint32_t)prng_below(&run->sim.prng, ARRAY_COUNT(blocks) - 1);
+    bool is_bad = prng_below(&run->sim.prng, 4) == 0;
+
+    while (run->live_count > 0)
+        drop(run, run->live[0]);
+    for (uint32_t i = 0; i < count + is_bad; i++)
+        blocks[i] = block_with(run, i ? blocks[i - 1] : root_of(run),
+                               i < count ? CONNECT_OK : CONNECT_MISSING);
+    for (uint32_t i = 0; i < count + is_bad; i++) {
+        struct sim_block *b = blocks[i];
+
+        sim_load(&run->sim, b);
+        b->undo = xcalloc(b->input_count, sizeof *b->undo);
+        known[i] = (struct known_block){b->lb, &b->node, b->undo};
+    }
+    if (is_bad) {
+        ck_assert_int_eq(ledger_absorb(run->ledger, known, count + 1), -ENOENT);
+        sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
+        sim_block_free(blocks[count]);
+        for (uint32_t i = 0; i < count; i++) {
+            sim_load(&run->sim, blocks[i]);
+            known[i].lb = blocks[i]->lb;
+        }
+    }
+    ck_assert_int_eq(ledger_absorb(run->ledger, known, count), 0);
+    root_of(run)->world = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        sim_check_undo(&run->sim, blocks[i]);
+        remember(run, blocks[i]);
+    }
+    root_of(run)->world = ledger_root(run->ledger);
+    ck_assert_ptr_eq(world_node(ledger_root(run->ledger)), &root_of(run)->node);
+    sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
+    run->absorbed += count;
+    if (run->writer)
+        save_some(run);
+    if (run->unsaved > UNSAVED_MAX)
+        ck_assert(save(run));
+}
+
 static struct header_node *node_of(void *ctx, int32_t height, const struct block_hash *hash)
 {
     struct run *run = ctx;
@@ -465,6 +523,8 @@ static void random_step(struct run *run)
         save_some(run);
     } else if (die < 998) {
         crash(run);
+    } else {
+        absorb(run);
     }
 }
 
@@ -483,17 +543,20 @@ static void run_model(unsigned tag_bits, uint32_t shard_count, bool with_threads
         ck_assert_uint_eq(stats.worlds, run->live_count + 1);
         ck_assert_uint_eq(stats.root_coins, root_of(run)->after.count);
     }
-    printf("%u-bit tags, seed %llu: %llu steps, %u blocks, %u refused, %u failed, %u steps back, "
-           "%llu reads for equal tags, %llu coins aside; %u checkpoints, %u crashes, %u replayed\n",
-           tag_bits, (unsigned long long)seed, (unsigned long long)steps, run->connected,
-           run->refused, run->failed, run->unfolded,
-           (unsigned long long)ledger_stats(run->ledger).tag_reads, (unsigned long long)side_max,
-           run->saved, run->crashed, run->replayed);
+    printf(
+        "%u-bit tags, seed %llu: %llu steps, %u blocks, %u refused, %u failed, %u steps back, %u "
+        "absorbed, "
+        "%llu reads for equal tags, %llu coins aside; %u checkpoints, %u crashes, %u replayed\n",
+        tag_bits, (unsigned long long)seed, (unsigned long long)steps, run->connected, run->refused,
+        run->failed, run->unfolded, run->absorbed,
+        (unsigned long long)ledger_stats(run->ledger).tag_reads, (unsigned long long)side_max,
+        run->saved, run->crashed, run->replayed);
     ck_assert_uint_gt(run->crashed, steps / 1000);
     ck_assert_uint_gt(run->replayed, steps / 1000);
     ck_assert_uint_gt(run->refused, steps / 50);
     ck_assert_uint_gt(run->failed, steps / 200);
     ck_assert_uint_gt(run->unfolded, steps / 500);
+    ck_assert_uint_gt(run->absorbed, steps / 500);
     if (tag_bits == 12)
         ck_assert_uint_gt(side_max, with_threads ? 2 : 10);
     else
