@@ -2,6 +2,7 @@
  * checks nothing again, but scripts that were only assumed to be valid and are not any more. */
 #include "block_maker.h"
 #include "shared_files.h"
+#include "store/metadata.h"
 
 #define SPENDING 103  /* this block spends what the one before made, by a script of the test */
 #define BURYING  2017 /* blocks: over two weeks */
@@ -213,10 +214,150 @@ START_TEST(an_invalid_script_is_found_when_that_ends)
 }
 END_TEST
 
+static bool is_without_way_back;
+
+static void look_for_way_back(void *context, enum engine_log_level level, const char *line)
+{
+    rig_log(context, level, line);
+    if (strstr(line, "no way back"))
+        is_without_way_back = true;
+}
+
+/* What a rebuild takes without worlds can be stepped back over. */
+START_TEST(a_rebuild_leaves_a_way_back)
+{
+    static struct made_block row[LENGTH];
+    const struct made_block *low = &row[LENGTH - 1500];
+    struct rig rig;
+
+    begin(&rig, true_script, false, row);
+    char *coins = rig_coins(&rig);
+    lose_ledger(&rig);
+    is_without_way_back = false;
+    rig.config.events.log = look_for_way_back;
+    open_with(&rig, NULL);
+    feed_idle(&rig);
+    ask_hash(&rig, "invalidate", &low->hash, "ok");
+    feed_idle(&rig);
+    expect_tip(&rig, &low[-1].hash, "stepped back");
+    expect_coins_of(&rig, row, LENGTH - 1500, "stepped back");
+    ask_hash(&rig, "reconsider", &low->hash, "ok");
+    feed_idle(&rig);
+    expect_tip(&rig, &row[LENGTH - 1].hash, "and forward");
+    char *again = rig_coins(&rig);
+    ck_assert_str_eq(coins, again);
+    ck_assert(!is_without_way_back);
+    end(&rig, row);
+    free(coins);
+    free(again);
+}
+END_TEST
+
+/* Branches that lost, one of them of blocks that were verified, and one with most blocks that was
+ * declared invalid: none of their coins is taken. */
+START_TEST(a_rebuild_passes_other_branches)
+{
+    struct made_block genesis, row[200], early[3], late[120], lost[150];
+    struct rig rig;
+
+    rig_init(&rig, NETWORK_REGTEST);
+    genesis = genesis_made(&rig.params);
+    make_row(&rig.params, &genesis, 1, row, ARRAY_COUNT(row));
+    make_row(&rig.params, &row[49], 2, early, ARRAY_COUNT(early));
+    make_row(&rig.params, &row[70], 3, late, ARRAY_COUNT(late));
+    make_row(&rig.params, &row[99], 4, lost, ARRAY_COUNT(lost));
+    open_with(&rig, NULL);
+    feed_row(&rig, row, 52);
+    feed_row(&rig, early, ARRAY_COUNT(early)); /* for a while the tip */
+    expect_tip(&rig, &early[2].hash, "early");
+    feed_row(&rig, row + 52, 50);
+    feed_row(&rig, late, ARRAY_COUNT(late));
+    expect_tip(&rig, &late[119].hash, "late");
+    feed_row(&rig, lost, ARRAY_COUNT(lost));
+    ask_hash(&rig, "invalidate", &lost[0].hash, "ok");
+    feed_row(&rig, row + 102, ARRAY_COUNT(row) - 102);
+    expect_tip(&rig, &row[199].hash, "all");
+    lose_ledger(&rig);
+    open_with(&rig, NULL);
+    feed_idle(&rig);
+    expect_tip(&rig, &row[199].hash, "rebuilt");
+    expect_checks(&rig, 0, 0, "rebuilt");
+    expect_coins_of(&rig, row, ARRAY_COUNT(row), "rebuilt");
+    ck_assert_int_eq(rig_close(&rig), ENGINE_OK);
+    rig_clear(&rig);
+    free_row(row, ARRAY_COUNT(row));
+    free_row(early, ARRAY_COUNT(early));
+    free_row(late, ARRAY_COUNT(late));
+    free_row(lost, ARRAY_COUNT(lost));
+}
+END_TEST
+
+/* Metadata comes to say that the block is valid. */
+static void call_valid(const struct rig *rig, const struct block_hash *hash)
+{
+    static uint8_t content[1 << 20];
+    struct metadata_record record;
+    uint32_t magic = le32_read(rig->params.magic);
+    bool is_found = false;
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/metadata.bin", rig->directory);
+    FILE *file = fopen(path, "r+b");
+    ck_assert_ptr_nonnull(file);
+    size_t size = fread(content, 1, sizeof content, file);
+    for (size_t at = 0; at + METADATA_RECORD_SIZE <= size && !is_found; at += METADATA_RECORD_SIZE)
+        is_found = metadata_record_parse(&record, content + at, magic) &&
+                   block_hash_equal(&record.hash, hash);
+    ck_assert(is_found);
+    record.mark = MARK_VALID;
+    record.reason = 0;
+    metadata_record_write(content, &record, magic);
+    fseek(file, 0, SEEK_END);
+    ck_assert_uint_eq(fwrite(content, 1, METADATA_RECORD_SIZE, file), METADATA_RECORD_SIZE);
+    fclose(file);
+}
+
+/* The coin is not there, so nothing is taken and all is judged anew. */
+START_TEST(a_known_block_without_a_coin_is_judged_anew)
+{
+    struct made_block genesis, row[60];
+    const struct made_block *bad = &row[29];
+    struct rig rig;
+
+    rig_init(&rig, NETWORK_REGTEST);
+    genesis = genesis_made(&rig.params);
+    make_row(&rig.params, &genesis, 1, row, 29);
+    (void)draft_spend(&draft, (struct outpoint){{{7}}, 0}, 1000);
+    row[29] = make(&rig.params, &row[28], &draft);
+    make_row(&rig.params, &row[29], 1, &row[30], 30);
+    open_with(&rig, NULL);
+    for (size_t i = 0; i < ARRAY_COUNT(row); i++)
+        ck_assert_int_eq(feed_header(&rig, row[i].raw).verdict, VALID);
+    for (size_t i = 30; i < ARRAY_COUNT(row); i++) /* stored, since it is not known yet */
+        ck_assert(feed(&rig, row[i].raw).is_unjudged);
+    for (size_t i = 0; i < 29; i++)
+        expect_feed(&rig, &row[i], NULL);
+    expect_feed(&rig, bad, "bad-txns-inputs-missingorspent");
+    lose_ledger(&rig);
+    call_valid(&rig, &bad->hash);
+    for (int start = 0; start < 2; start++) {
+        open_with(&rig, NULL);
+        feed_idle(&rig);
+        expect_tip(&rig, &row[28].hash, "judged anew");
+        expect_coins_of(&rig, row, 29, "judged anew");
+        ck_assert_msg(rig_close(&rig) == ENGINE_OK, "%s", rig.error);
+    }
+    rig_clear(&rig);
+    free_row(row, ARRAY_COUNT(row));
+}
+END_TEST
+
 int main(void)
 {
     return SUITE_RUN("engine_known", what_was_checked_is_not_checked_again,
                      a_rotten_witness_of_a_known_block_is_seen, only_the_last_blocks_stay_in_memory,
                      assumed_scripts_are_run_once_when_that_ends,
-                     an_invalid_script_is_found_when_that_ends);
+                     an_invalid_script_is_found_when_that_ends, a_rebuild_leaves_a_way_back,
+                     a_rebuild_passes_other_branches,
+                     a_known_block_without_a_coin_is_judged_anew);
 }
