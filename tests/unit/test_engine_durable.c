@@ -569,6 +569,17 @@ START_TEST(a_known_coin_set_is_compared_when_the_root_passes_it)
         ck_assert(!has_logged(&logged, "height 301"));
         expect_chain(&rig, &long_chain, said[is_wrong]);
         close_rig(&rig, said[is_wrong]);
+
+        /* A rebuild stops there, too. */
+        char command[128];
+        snprintf(command, sizeof command, "rm -r %s/ledger", rig.directory);
+        ck_assert_int_eq(system(command), 0);
+        logged.text[0] = 0;
+        open_rig(&rig, said[is_wrong]);
+        wait_logged(&logged, said[is_wrong]);
+        wait_idle(&rig);
+        expect_chain(&rig, &long_chain, said[is_wrong]);
+        close_rig(&rig, said[is_wrong]);
         rig_clear(&rig);
         ck_assert_msg(is_wrong || !has_logged(&logged, said[1]), "%s", logged.text);
     }

@@ -292,6 +292,55 @@ START_TEST(a_rebuild_passes_other_branches)
 }
 END_TEST
 
+static struct u256 least_work;
+static _Atomic bool has_stepped_down;
+
+static void watch_tip(void *context, struct header_node *tip)
+{
+    (void)context;
+    if (u256_compare(&tip->chainwork, &least_work) < 0)
+        atomic_store(&has_stepped_down, true);
+    least_work = tip->chainwork;
+}
+
+/* The root is where two branches part, the tip on one of them, and the other one, whose blocks are
+ * known, comes to have more work: it takes over where it is better, and not before. */
+START_TEST(a_better_branch_of_known_blocks_takes_over)
+{
+    struct made_block genesis, row[60], other[100], beside[20];
+    struct rig rig;
+
+    rig_init(&rig, NETWORK_REGTEST);
+    ck_assert_int_eq(rig.config.horizon, ARRAY_COUNT(beside));
+    rig.config.events.tip = watch_tip;
+    genesis = genesis_made(&rig.params);
+    make_row(&rig.params, &genesis, 1, row, ARRAY_COUNT(row));
+    make_row(&rig.params, &row[59], 2, other, ARRAY_COUNT(other));
+    make_row(&rig.params, &row[59], 3, beside, ARRAY_COUNT(beside));
+    open_with(&rig, NULL);
+    feed_row(&rig, row, ARRAY_COUNT(row));
+    feed_row(&rig, other, ARRAY_COUNT(other));
+    expect_tip(&rig, &other[99].hash, "other");
+    ask_hash(&rig, "invalidate", &other[0].hash, "ok");
+    feed_row(&rig, beside, ARRAY_COUNT(beside));
+    expect_tip(&rig, &beside[19].hash, "beside");
+    ck_assert_int_eq(rig_close(&rig), ENGINE_OK);
+    open_with(&rig, NULL); /* its root is at row[59] */
+    feed_idle(&rig);
+    expect_tip(&rig, &beside[19].hash, "again");
+    atomic_store(&has_stepped_down, false);
+    ask_hash(&rig, "reconsider", &other[0].hash, "ok");
+    feed_idle(&rig);
+    expect_tip(&rig, &other[99].hash, "reconsidered");
+    ck_assert(!atomic_load(&has_stepped_down));
+    ck_assert_int_eq(rig_close(&rig), ENGINE_OK);
+    rig_clear(&rig);
+    free_row(row, ARRAY_COUNT(row));
+    free_row(other, ARRAY_COUNT(other));
+    free_row(beside, ARRAY_COUNT(beside));
+}
+END_TEST
+
 /* Metadata comes to say that the block is valid. */
 static void call_valid(const struct rig *rig, const struct block_hash *hash)
 {
@@ -358,6 +407,6 @@ int main(void)
                      a_rotten_witness_of_a_known_block_is_seen, only_the_last_blocks_stay_in_memory,
                      assumed_scripts_are_run_once_when_that_ends,
                      an_invalid_script_is_found_when_that_ends, a_rebuild_leaves_a_way_back,
-                     a_rebuild_passes_other_branches,
+                     a_rebuild_passes_other_branches, a_better_branch_of_known_blocks_takes_over,
                      a_known_block_without_a_coin_is_judged_anew);
 }

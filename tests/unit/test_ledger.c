@@ -352,13 +352,23 @@ static struct sim_block *block_with(struct run *run, struct sim_block *prev,
     }
 }
 
-/* Without worlds: a row of blocks, now and then with one at its end that has no business there. */
+/* Few slots: all outpoints look alike until they are compared. */
+static void load_known(struct run *run, struct sim_block *b, bool has_few_slots)
+{
+    sim_load(&run->sim, b);
+    for (uint32_t e = 0; has_few_slots && e < b->events.ends[LEDGER_PARTS - 1]; e++)
+        b->events.events[e].slot %= 4;
+}
+
+/* Without worlds: a row of blocks, now and then with one at its end that has no business there (a
+ * coin with an equal tag would be taken for the one it lacks: short tags do not go with that). */
 static void absorb(struct run *run)
 {
     struct sim_block *blocks[9];
     struct known_block known[ARRAY_COUNT(blocks)];
     uint32_t count = 1 + (uint32_t)prng_below(&run->sim.prng, ARRAY_COUNT(blocks) - 1);
-    bool is_bad = prng_below(&run->sim.prng, 4) == 0;
+    bool is_bad = run->sim.key.tag_mask == UINT64_MAX && prng_below(&run->sim.prng, 4) == 0;
+    bool has_few_slots = prng_below(&run->sim.prng, 2);
 
     while (run->live_count > 0)
         drop(run, run->live[0]);
@@ -368,7 +378,7 @@ static void absorb(struct run *run)
     for (uint32_t i = 0; i < count + is_bad; i++) {
         struct sim_block *b = blocks[i];
 
-        sim_load(&run->sim, b);
+        load_known(run, b, has_few_slots);
         b->undo = xcalloc(b->input_count, sizeof *b->undo);
         known[i] = (struct known_block){b->lb, &b->node, b->undo};
     }
@@ -377,7 +387,7 @@ static void absorb(struct run *run)
         sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
         sim_block_free(blocks[count]);
         for (uint32_t i = 0; i < count; i++) {
-            sim_load(&run->sim, blocks[i]);
+            load_known(run, blocks[i], has_few_slots);
             known[i].lb = blocks[i]->lb;
         }
     }
@@ -514,6 +524,8 @@ static void random_step(struct run *run)
         struct sim_block *tip = prng_below(prng, 4) ? highest(run) : any_block(run);
         if (tip != root_of(run))
             fold(run, tip, 1 + (uint32_t)prng_below(prng, prng_below(prng, 8) ? 4 : BATCH));
+    } else if (die < 975) {
+        absorb(run);
     } else if (die < 990) {
         const struct sim_block *b = any_block(run);
         sim_check_set(&run->sim, run->ledger, b->world, &b->after);
@@ -523,8 +535,6 @@ static void random_step(struct run *run)
         save_some(run);
     } else if (die < 998) {
         crash(run);
-    } else {
-        absorb(run);
     }
 }
 
@@ -741,6 +751,51 @@ START_TEST(the_step_back_refuses_words_that_do_not_fit)
 }
 END_TEST
 
+/* Two blocks after the root that spend the same coin: made by a third that goes with them, it is
+ * missing for the second; of the root, it is seen too late. */
+START_TEST(a_coin_is_absorbed_once)
+{
+    for (int is_of_root = 0; is_of_root < 2; is_of_root++) {
+        struct run *run = xmalloc(sizeof *run);
+        struct sim_block *blocks[3];
+        struct known_block known[3];
+        uint32_t count = 0;
+
+        run_init(run, 12, 64, 4, 8, 1, false);
+        do { /* until a block makes a coin */
+            if (count > 0)
+                sim_block_free(blocks[0]);
+            blocks[0] = block_with(run, root_of(run), CONNECT_OK);
+            count = 1;
+        } while (blocks[0]->after.count == 0);
+        const struct outpoint coin = blocks[0]->after.coins[0].outpoint;
+        if (is_of_root) {
+            load_known(run, blocks[0], false);
+            known[0] = (struct known_block){blocks[0]->lb, &blocks[0]->node, NULL};
+            ck_assert_int_eq(ledger_absorb(run->ledger, known, 1), 0);
+            remember(run, blocks[0]);
+            root_of(run)->world = ledger_root(run->ledger);
+            count = 0;
+        }
+        for (struct sim_block *prev = root_of(run); count < 3 - (uint32_t)is_of_root; count++) {
+            prev = count > 0 ? blocks[count - 1] : prev;
+            blocks[count] = sim_block_spending(&run->sim, prev, &coin, 1, count);
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            load_known(run, blocks[i], false);
+            known[i] = (struct known_block){blocks[i]->lb, &blocks[i]->node, NULL};
+        }
+        ck_assert_int_eq(ledger_absorb(run->ledger, known, count), is_of_root ? -EILSEQ : -ENOENT);
+        if (!is_of_root)
+            sim_check_set(&run->sim, run->ledger, ledger_root(run->ledger), &root_of(run)->after);
+        for (uint32_t i = 0; i < count; i++)
+            sim_block_free(blocks[i]);
+        run_clear(run);
+        free(run);
+    }
+}
+END_TEST
+
 /* The index of another blocks.bin: where it has the coin there is another output. */
 START_TEST(an_entry_whose_check_is_of_another_output_is_damage)
 {
@@ -789,6 +844,7 @@ int main(void)
     tcase_add_test(tcase, a_thousand_worlds_deep);
     tcase_add_test(tcase, a_freed_slot_shows_nothing_of_its_last_world);
     tcase_add_test(tcase, the_step_back_refuses_words_that_do_not_fit);
+    tcase_add_test(tcase, a_coin_is_absorbed_once);
     tcase_add_test(tcase, an_entry_whose_check_is_of_another_output_is_damage);
     suite_add_tcase(suite, tcase);
 
