@@ -63,7 +63,8 @@ struct bench {
     size_t check_count, check_capacity;
 
     struct rig rig;
-    size_t submitted, done; /* done: guarded by the rig's mutex */
+    struct key_cache *keys[WORKERS_MAX]; /* the floor's */
+    size_t submitted, done;              /* done: guarded by the rig's mutex */
 };
 
 /* The checks are caught where script/ asks for them (the linker's --wrap). */
@@ -72,15 +73,17 @@ static struct {
     struct bench *bench; /* NULL: they are not kept */
 } catcher = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-bool __real_signature_check_ecdsa(struct bytes der, struct bytes pubkey, const uint8_t hash[32]);
-bool __real_signature_check_schnorr(const uint8_t signature[64], const uint8_t pubkey[32],
-                                    struct bytes message);
-bool __real_signature_check_tweak(const uint8_t output_key[32], int parity,
+bool __real_signature_check_ecdsa(struct key_cache *cache, struct bytes der, struct bytes pubkey,
+                                  const uint8_t hash[32]);
+bool __real_signature_check_schnorr(struct key_cache *cache, const uint8_t signature[64],
+                                    const uint8_t pubkey[32], struct bytes message);
+bool __real_signature_check_tweak(struct key_cache *cache, const uint8_t output_key[32], int parity,
                                   const uint8_t internal_key[32], const uint8_t tweak[32]);
-bool __wrap_signature_check_ecdsa(struct bytes der, struct bytes pubkey, const uint8_t hash[32]);
-bool __wrap_signature_check_schnorr(const uint8_t signature[64], const uint8_t pubkey[32],
-                                    struct bytes message);
-bool __wrap_signature_check_tweak(const uint8_t output_key[32], int parity,
+bool __wrap_signature_check_ecdsa(struct key_cache *cache, struct bytes der, struct bytes pubkey,
+                                  const uint8_t hash[32]);
+bool __wrap_signature_check_schnorr(struct key_cache *cache, const uint8_t signature[64],
+                                    const uint8_t pubkey[32], struct bytes message);
+bool __wrap_signature_check_tweak(struct key_cache *cache, const uint8_t output_key[32], int parity,
                                   const uint8_t internal_key[32], const uint8_t tweak[32]);
 
 static void keep(const struct check *check)
@@ -95,9 +98,10 @@ static void keep(const struct check *check)
     pthread_mutex_unlock(&catcher.mutex);
 }
 
-bool __wrap_signature_check_ecdsa(struct bytes der, struct bytes pubkey, const uint8_t hash[32])
+bool __wrap_signature_check_ecdsa(struct key_cache *cache, struct bytes der, struct bytes pubkey,
+                                  const uint8_t hash[32])
 {
-    bool is_valid = __real_signature_check_ecdsa(der, pubkey, hash);
+    bool is_valid = __real_signature_check_ecdsa(cache, der, pubkey, hash);
 
     if (catcher.bench) {
         struct check check = {.kind = ECDSA,
@@ -114,10 +118,10 @@ bool __wrap_signature_check_ecdsa(struct bytes der, struct bytes pubkey, const u
     return is_valid;
 }
 
-bool __wrap_signature_check_schnorr(const uint8_t signature[64], const uint8_t pubkey[32],
-                                    struct bytes message)
+bool __wrap_signature_check_schnorr(struct key_cache *cache, const uint8_t signature[64],
+                                    const uint8_t pubkey[32], struct bytes message)
 {
-    bool is_valid = __real_signature_check_schnorr(signature, pubkey, message);
+    bool is_valid = __real_signature_check_schnorr(cache, signature, pubkey, message);
 
     if (catcher.bench) {
         struct check check = {.kind = SCHNORR, .is_valid = is_valid};
@@ -131,10 +135,10 @@ bool __wrap_signature_check_schnorr(const uint8_t signature[64], const uint8_t p
     return is_valid;
 }
 
-bool __wrap_signature_check_tweak(const uint8_t output_key[32], int parity,
+bool __wrap_signature_check_tweak(struct key_cache *cache, const uint8_t output_key[32], int parity,
                                   const uint8_t internal_key[32], const uint8_t tweak[32])
 {
-    bool is_valid = __real_signature_check_tweak(output_key, parity, internal_key, tweak);
+    bool is_valid = __real_signature_check_tweak(cache, output_key, parity, internal_key, tweak);
 
     if (catcher.bench) {
         struct check check = {.kind = TWEAK, .is_valid = is_valid, .parity = (uint8_t)parity};
@@ -147,18 +151,18 @@ bool __wrap_signature_check_tweak(const uint8_t output_key[32], int parity,
     return is_valid;
 }
 
-static bool repeat_check(const struct check *check)
+static bool repeat_check(struct key_cache *cache, const struct check *check)
 {
     switch (check->kind) {
     case ECDSA:
-        return __real_signature_check_ecdsa((struct bytes){check->signature, check->der_size},
-                                            (struct bytes){check->pubkey, check->pubkey_size},
-                                            check->hash);
+        return __real_signature_check_ecdsa(
+            cache, (struct bytes){check->signature, check->der_size},
+            (struct bytes){check->pubkey, check->pubkey_size}, check->hash);
     case SCHNORR:
-        return __real_signature_check_schnorr(check->signature, check->pubkey,
+        return __real_signature_check_schnorr(cache, check->signature, check->pubkey,
                                               (struct bytes){check->hash, 32});
     case TWEAK:
-        return __real_signature_check_tweak(check->signature, check->parity, check->pubkey,
+        return __real_signature_check_tweak(cache, check->signature, check->parity, check->pubkey,
                                             check->hash);
     }
     return false;
@@ -168,6 +172,7 @@ static bool repeat_check(const struct check *check)
 struct floor {
     struct bench *bench;
     size_t first, end, step;
+    struct key_cache *keys; /* as a worker has one */
 };
 
 static void *check_signatures(void *argument)
@@ -177,7 +182,7 @@ static void *check_signatures(void *argument)
     for (size_t i = floor->first; i < floor->end; i += floor->step) {
         const struct check *check = &floor->bench->checks[i];
 
-        if (repeat_check(check) != check->is_valid)
+        if (repeat_check(floor->keys, check) != check->is_valid)
             abort();
     }
     return NULL;
@@ -201,7 +206,9 @@ static void run_floor(struct bench *bench, void *(*run)(void *), size_t first, s
     struct floor floors[WORKERS_MAX];
 
     for (uint32_t i = 0; i < bench->worker_count; i++) {
-        floors[i] = (struct floor){bench, first + i, end, bench->worker_count};
+        if (!bench->keys[i])
+            bench->keys[i] = key_cache_new();
+        floors[i] = (struct floor){bench, first + i, end, bench->worker_count, bench->keys[i]};
         int error = pthread_create(&threads[i], NULL, run, &floors[i]);
         assert(error == 0);
     }

@@ -325,7 +325,7 @@ static void run_ecdsa(void *context)
     const struct signer *s = context;
 
     for (int i = 0; i < REPEAT; i++) {
-        bool ok = signature_check_ecdsa((struct bytes){s->der, s->der_size},
+        bool ok = signature_check_ecdsa(NULL, (struct bytes){s->der, s->der_size},
                                         (struct bytes){s->pubkeys[0], 33}, s->hash);
         assert(ok);
     }
@@ -336,8 +336,8 @@ static void run_schnorr(void *context)
     const struct signer *s = context;
 
     for (int i = 0; i < REPEAT; i++) {
-        bool ok =
-            signature_check_schnorr(s->schnorr, s->pubkeys[0] + 1, (struct bytes){s->hash, 32});
+        bool ok = signature_check_schnorr(NULL, s->schnorr, s->pubkeys[0] + 1,
+                                          (struct bytes){s->hash, 32});
         assert(ok);
     }
 }

@@ -117,7 +117,7 @@ static bool check_ecdsa(struct script_machine *m, struct bytes signature, struct
         }
         sighash_legacy(hash, m->tx, m->input_index, code, hash_type, &m->cache);
     }
-    return signature_check_ecdsa(der, pubkey, hash);
+    return signature_check_ecdsa(m->keys, der, pubkey, hash);
 }
 
 enum script_error check_schnorr(struct script_machine *m, struct bytes signature,
@@ -135,7 +135,7 @@ enum script_error check_schnorr(struct script_machine *m, struct bytes signature
     }
     if (!sighash_taproot(hash, m->tx, m->input_index, m->prevouts, hash_type, m->parts, &m->spend))
         return SCRIPT_ERR_SCHNORR_SIG_HASHTYPE;
-    return signature_check_schnorr(signature.data, pubkey.data, (struct bytes){hash, 32})
+    return signature_check_schnorr(m->keys, signature.data, pubkey.data, (struct bytes){hash, 32})
                ? SCRIPT_OK
                : SCRIPT_ERR_SCHNORR_SIG;
 }

@@ -56,6 +56,7 @@ struct script_machine {
     uint8_t annex_hash[32], leaf_hash[32];
     int64_t weight_left; /* BIP342 */
 
+    struct key_cache *keys;
     struct bytes cached_code; /* what cache is of */
     struct sighash_cache cache;
     struct element elements[ELEMENTS_MAX];

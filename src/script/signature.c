@@ -1,8 +1,24 @@
 #include "script/signature.h"
+#include "base/arena.h"
 #include "base/cursor.h"
 #include <secp256k1.h>
 #include <secp256k1_extrakeys.h>
 #include <secp256k1_schnorrsig.h>
+#include <stdlib.h>
+
+#define CACHED_KEYS 16384 /* 1.6 MB */
+#define KIND_XONLY  1     /* compressed keys are of kind 2 and 3, as they begin; 0: a free place */
+
+struct key_cache {
+    struct cached_key {
+        uint8_t kind;
+        uint8_t x[32];
+        union {
+            secp256k1_pubkey full;
+            secp256k1_xonly_pubkey xonly;
+        } key;
+    } keys[CACHED_KEYS];
+};
 
 void signature_selftest(void)
 {
@@ -101,35 +117,95 @@ bool signature_has_low_s(struct bytes der)
            !secp256k1_ecdsa_signature_normalize(secp256k1_context_static, NULL, &signature);
 }
 
-bool signature_check_ecdsa(struct bytes der, struct bytes pubkey, const uint8_t hash[32])
+struct key_cache *key_cache_new(void)
+{
+    return xcalloc(1, sizeof(struct key_cache));
+}
+
+void key_cache_free(struct key_cache *cache)
+{
+    free(cache);
+}
+
+/* The place of that key: filled with it, or with another one, or free. */
+static struct cached_key *place_of(struct key_cache *cache, const uint8_t x[32])
+{
+    return &cache->keys[(x[30] | (size_t)x[31] << 8) % CACHED_KEYS];
+}
+
+/* kind: as in a compressed key, or KIND_XONLY. */
+static bool is_cached(const struct cached_key *cached, uint8_t kind, const uint8_t x[32])
+{
+    return cached->kind == kind && memcmp(cached->x, x, sizeof cached->x) == 0;
+}
+
+static bool parse_key(struct key_cache *cache, secp256k1_pubkey *key, struct bytes pubkey)
+{
+    const secp256k1_context *ctx = secp256k1_context_static;
+
+    if (!cache || pubkey.size != 33 || (pubkey.data[0] != 2 && pubkey.data[0] != 3))
+        return secp256k1_ec_pubkey_parse(ctx, key, pubkey.data, pubkey.size);
+    struct cached_key *cached = place_of(cache, pubkey.data + 1);
+    if (is_cached(cached, pubkey.data[0], pubkey.data + 1)) {
+        *key = cached->key.full;
+        return true;
+    }
+    if (!secp256k1_ec_pubkey_parse(ctx, key, pubkey.data, pubkey.size))
+        return false;
+    cached->kind = pubkey.data[0];
+    memcpy(cached->x, pubkey.data + 1, sizeof cached->x);
+    cached->key.full = *key;
+    return true;
+}
+
+static bool parse_xonly(struct key_cache *cache, secp256k1_xonly_pubkey *key, const uint8_t x[32])
+{
+    const secp256k1_context *ctx = secp256k1_context_static;
+    struct cached_key *cached = cache ? place_of(cache, x) : NULL;
+
+    if (cached && is_cached(cached, KIND_XONLY, x)) {
+        *key = cached->key.xonly;
+        return true;
+    }
+    if (!secp256k1_xonly_pubkey_parse(ctx, key, x))
+        return false;
+    if (cached) {
+        cached->kind = KIND_XONLY;
+        memcpy(cached->x, x, sizeof cached->x);
+        cached->key.xonly = *key;
+    }
+    return true;
+}
+
+bool signature_check_ecdsa(struct key_cache *cache, struct bytes der, struct bytes pubkey,
+                           const uint8_t hash[32])
 {
     const secp256k1_context *ctx = secp256k1_context_static;
     secp256k1_pubkey key;
     secp256k1_ecdsa_signature signature;
 
-    if (!secp256k1_ec_pubkey_parse(ctx, &key, pubkey.data, pubkey.size) ||
-        !parse_lax(&signature, der))
+    if (!parse_key(cache, &key, pubkey) || !parse_lax(&signature, der))
         return false;
     secp256k1_ecdsa_signature_normalize(ctx, &signature, &signature);
     return secp256k1_ecdsa_verify(ctx, &signature, hash, &key);
 }
 
-bool signature_check_schnorr(const uint8_t signature[64], const uint8_t pubkey[32],
-                             struct bytes message)
+bool signature_check_schnorr(struct key_cache *cache, const uint8_t signature[64],
+                             const uint8_t pubkey[32], struct bytes message)
 {
-    const secp256k1_context *ctx = secp256k1_context_static;
     secp256k1_xonly_pubkey key;
 
-    return secp256k1_xonly_pubkey_parse(ctx, &key, pubkey) &&
-           secp256k1_schnorrsig_verify(ctx, signature, message.data, message.size, &key);
+    return parse_xonly(cache, &key, pubkey) &&
+           secp256k1_schnorrsig_verify(secp256k1_context_static, signature, message.data,
+                                       message.size, &key);
 }
 
-bool signature_check_tweak(const uint8_t output_key[32], int parity, const uint8_t internal_key[32],
-                           const uint8_t tweak[32])
+bool signature_check_tweak(struct key_cache *cache, const uint8_t output_key[32], int parity,
+                           const uint8_t internal_key[32], const uint8_t tweak[32])
 {
-    const secp256k1_context *ctx = secp256k1_context_static;
     secp256k1_xonly_pubkey key;
 
-    return secp256k1_xonly_pubkey_parse(ctx, &key, internal_key) &&
-           secp256k1_xonly_pubkey_tweak_add_check(ctx, output_key, parity, &key, tweak);
+    return parse_xonly(cache, &key, internal_key) &&
+           secp256k1_xonly_pubkey_tweak_add_check(secp256k1_context_static, output_key, parity,
+                                                  &key, tweak);
 }

@@ -15,11 +15,15 @@
 struct script_machine *script_machine_new(void)
 {
     signature_selftest();
-    return xcalloc(1, sizeof(struct script_machine));
+    struct script_machine *machine = xcalloc(1, sizeof *machine);
+
+    machine->keys = key_cache_new();
+    return machine;
 }
 
 void script_machine_free(struct script_machine *machine)
 {
+    key_cache_free(machine->keys);
     free(machine);
 }
 
@@ -131,7 +135,8 @@ static void hash_leaf(uint8_t out[32], uint8_t leaf_version, struct bytes script
 
 /* BIP341: whether program is the control block's internal key tweaked by the tree it leads up to.
  */
-static bool is_committed(struct bytes program, struct bytes control, const uint8_t leaf_hash[32])
+static bool is_committed(struct key_cache *keys, struct bytes program, struct bytes control,
+                         const uint8_t leaf_hash[32])
 {
     const uint8_t *internal_key = control.data + 1;
     uint8_t node[32];
@@ -152,7 +157,7 @@ static bool is_committed(struct bytes program, struct bytes control, const uint8
     sha256_update(&ctx, internal_key, 32);
     sha256_update(&ctx, node, 32);
     sha256_final(&ctx, node);
-    return signature_check_tweak(program.data, control.data[0] & 1, internal_key, node);
+    return signature_check_tweak(keys, program.data, control.data[0] & 1, internal_key, node);
 }
 
 static enum script_error verify_script_path(struct script_machine *m, struct bytes program,
@@ -169,7 +174,7 @@ static enum script_error verify_script_path(struct script_machine *m, struct byt
     uint8_t leaf_version = control.data[0] & LEAF_MASK;
 
     hash_leaf(m->leaf_hash, leaf_version, script);
-    if (!is_committed(program, control, m->leaf_hash))
+    if (!is_committed(m->keys, program, control, m->leaf_hash))
         return SCRIPT_ERR_WITNESS_PROGRAM_MISMATCH;
     m->spend.leaf_hash = m->leaf_hash;
     if (leaf_version == LEAF_TAPSCRIPT)

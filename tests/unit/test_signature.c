@@ -8,6 +8,39 @@
 #include <secp256k1_extrakeys.h>
 #include <secp256k1_schnorrsig.h>
 
+/* All checks of this file are made without a cache, with one that all share, and once more: what
+ * was in it, or is since, makes no difference. */
+static struct key_cache *keys;
+
+static bool check_ecdsa(struct bytes der, struct bytes pubkey, const uint8_t hash[32])
+{
+    bool is_good = signature_check_ecdsa(NULL, der, pubkey, hash);
+
+    for (int i = 0; i < 2; i++)
+        ck_assert(signature_check_ecdsa(keys, der, pubkey, hash) == is_good);
+    return is_good;
+}
+
+static bool check_schnorr(const uint8_t signature[64], const uint8_t pubkey[32],
+                          struct bytes message)
+{
+    bool is_good = signature_check_schnorr(NULL, signature, pubkey, message);
+
+    for (int i = 0; i < 2; i++)
+        ck_assert(signature_check_schnorr(keys, signature, pubkey, message) == is_good);
+    return is_good;
+}
+
+static bool check_tweak(const uint8_t output_key[32], int parity, const uint8_t internal_key[32],
+                        const uint8_t tweak[32])
+{
+    bool is_good = signature_check_tweak(NULL, output_key, parity, internal_key, tweak);
+
+    for (int i = 0; i < 2; i++)
+        ck_assert(signature_check_tweak(keys, output_key, parity, internal_key, tweak) == is_good);
+    return is_good;
+}
+
 /* One line of the csv: index, secret key, public key, randomness, message, signature, result,
  * comment. */
 static bool run_bip340_line(char *line)
@@ -27,7 +60,7 @@ static bool run_bip340_line(char *line)
 
     ck_assert(expected || strcmp(fields[6], "FALSE") == 0);
     ck_assert(pubkey.size == 32 && signature.size == 64);
-    ck_assert_int_eq(signature_check_schnorr(signature.data, pubkey.data, message), expected);
+    ck_assert_int_eq(check_schnorr(signature.data, pubkey.data, message), expected);
     free((void *)pubkey.data);
     free((void *)message.data);
     free((void *)signature.data);
@@ -73,7 +106,7 @@ static bool is_wycheproof_valid(struct bytes der, struct bytes pubkey, const uin
     bool is_strict = signature_is_strict_der((struct bytes){with_type, der.size + 1});
 
     free(with_type);
-    return is_strict && signature_has_low_s(der) && signature_check_ecdsa(der, pubkey, hash);
+    return is_strict && signature_has_low_s(der) && check_ecdsa(der, pubkey, hash);
 }
 
 static void run_wycheproof_group(const json_t *group, size_t *count)
@@ -243,7 +276,7 @@ START_TEST(loosely_encoded_signatures_verify_and_are_not_strict)
     struct bytes der = encode(out, h.r, h.s, strict);
 
     ck_assert(is_strict(der) && signature_has_low_s(der));
-    ck_assert(signature_check_ecdsa(der, key, h.hash));
+    ck_assert(check_ecdsa(der, key, h.hash));
     for (int kind = 0; kind < 6; kind++) {
         struct encoding e = strict;
 
@@ -251,7 +284,7 @@ START_TEST(loosely_encoded_signatures_verify_and_are_not_strict)
         *(kind == 3 ? &e.sequence_extra : kind == 4 ? &e.r_extra : &e.s_extra) += kind >= 3;
         der = encode(out, h.r, h.s, e);
         ck_assert_msg(!is_strict(der), "kind %d", kind);
-        ck_assert_msg(signature_check_ecdsa(der, key, h.hash), "kind %d", kind);
+        ck_assert_msg(check_ecdsa(der, key, h.hash), "kind %d", kind);
     }
     /* All at once; 100 zeros, 100 bytes of length. */
     der = encode(out, h.r, h.s,
@@ -261,7 +294,7 @@ START_TEST(loosely_encoded_signatures_verify_and_are_not_strict)
                                    .sequence_extra = 126,
                                    .s_extra = 3,
                                    .trailing = 9});
-    ck_assert(!is_strict(der) && signature_check_ecdsa(der, key, h.hash));
+    ck_assert(!is_strict(der) && check_ecdsa(der, key, h.hash));
 }
 END_TEST
 
@@ -279,7 +312,7 @@ START_TEST(negative_numbers_are_read_as_positive_ones)
     struct bytes der = encode(out, h.r, h.s, e);
 
     ck_assert(!is_strict(der));
-    ck_assert(signature_check_ecdsa(der, (struct bytes){h.compressed, 33}, h.hash));
+    ck_assert(check_ecdsa(der, (struct bytes){h.compressed, 33}, h.hash));
 }
 END_TEST
 
@@ -293,7 +326,7 @@ START_TEST(high_s_verifies_and_is_not_low)
     struct bytes der = encode(out, h.r, h.s, strict_encoding(&h));
 
     ck_assert(is_strict(der) && !signature_has_low_s(der));
-    ck_assert(signature_check_ecdsa(der, (struct bytes){h.compressed, 33}, h.hash));
+    ck_assert(check_ecdsa(der, (struct bytes){h.compressed, 33}, h.hash));
 }
 END_TEST
 
@@ -327,7 +360,7 @@ START_TEST(what_cannot_be_read_is_refused)
         uint8_t *cut = xmalloc(size ? size : 1); /* so that a sanitizer sees a byte too many */
 
         memcpy(cut, der.data, size);
-        ck_assert(!signature_check_ecdsa((struct bytes){cut, size}, key, h.hash));
+        ck_assert(!check_ecdsa((struct bytes){cut, size}, key, h.hash));
         ck_assert(!signature_has_low_s((struct bytes){cut, size}));
         free(cut);
     }
@@ -336,16 +369,16 @@ START_TEST(what_cannot_be_read_is_refused)
 
     for (size_t i = 0; i < ARRAY_COUNT(tags); i++) {
         out[tags[i]] ^= 1;
-        ck_assert(!signature_check_ecdsa(der, key, h.hash));
+        ck_assert(!check_ecdsa(der, key, h.hash));
         out[tags[i]] ^= 1;
     }
-    ck_assert(signature_check_ecdsa(der, key, h.hash));
+    ck_assert(check_ecdsa(der, key, h.hash));
     /* The size that stands for the whole does not matter; a length of 4 digits does. */
     out[1] = 0x7f;
-    ck_assert(signature_check_ecdsa(der, key, h.hash) && !is_strict(der));
+    ck_assert(check_ecdsa(der, key, h.hash) && !is_strict(der));
     uint8_t long_length[80] = {0x30, 0x7f, 0x02, 0x84, 1, 0, 0, 0};
 
-    ck_assert(!signature_check_ecdsa((struct bytes){long_length, 80}, key, h.hash));
+    ck_assert(!check_ecdsa((struct bytes){long_length, 80}, key, h.hash));
 }
 END_TEST
 
@@ -359,13 +392,13 @@ START_TEST(numbers_beyond_the_order_are_readable_and_never_valid)
 
     struct bytes der = encode(out, ones, h.s, (struct encoding){.r_zeros = 1, .s_zeros = 0});
 
-    ck_assert(!signature_check_ecdsa(der, key, h.hash));
+    ck_assert(!check_ecdsa(der, key, h.hash));
     ck_assert(signature_has_low_s(der)); /* it counts as zero */
     der = encode(out, h.r, ones, (struct encoding){.s_zeros = 1});
-    ck_assert(!signature_check_ecdsa(der, key, h.hash) && signature_has_low_s(der));
+    ck_assert(!check_ecdsa(der, key, h.hash) && signature_has_low_s(der));
     uint8_t wide[40] = {0x30, 38, 0x02, 33, 1, [37] = 0x02, 1, 1}; /* R has 33 digits */
 
-    ck_assert(!signature_check_ecdsa((struct bytes){wide, 40}, key, h.hash));
+    ck_assert(!check_ecdsa((struct bytes){wide, 40}, key, h.hash));
     ck_assert(signature_has_low_s((struct bytes){wide, 40}));
 }
 END_TEST
@@ -376,22 +409,22 @@ START_TEST(public_keys_of_all_three_kinds)
     uint8_t out[700], key[66];
     struct bytes der = encode(out, h.r, h.s, strict_encoding(&h));
 
-    ck_assert(signature_check_ecdsa(der, (struct bytes){h.compressed, 33}, h.hash));
-    ck_assert(signature_check_ecdsa(der, (struct bytes){h.uncompressed, 65}, h.hash));
+    ck_assert(check_ecdsa(der, (struct bytes){h.compressed, 33}, h.hash));
+    ck_assert(check_ecdsa(der, (struct bytes){h.uncompressed, 65}, h.hash));
     memcpy(key, h.uncompressed, 65);
     key[0] = 6 + (h.uncompressed[64] & 1); /* hybrid: the parity is said as well */
-    ck_assert(signature_check_ecdsa(der, (struct bytes){key, 65}, h.hash));
+    ck_assert(check_ecdsa(der, (struct bytes){key, 65}, h.hash));
     key[0] ^= 1;
-    ck_assert(!signature_check_ecdsa(der, (struct bytes){key, 65}, h.hash));
+    ck_assert(!check_ecdsa(der, (struct bytes){key, 65}, h.hash));
     memcpy(key, h.compressed, 33);
     key[0] ^= 1;
-    ck_assert(!signature_check_ecdsa(der, (struct bytes){key, 33}, h.hash));
+    ck_assert(!check_ecdsa(der, (struct bytes){key, 33}, h.hash));
     key[0] = 5;
-    ck_assert(!signature_check_ecdsa(der, (struct bytes){key, 33}, h.hash));
+    ck_assert(!check_ecdsa(der, (struct bytes){key, 33}, h.hash));
     memcpy(key, h.uncompressed, 65);
-    ck_assert(!signature_check_ecdsa(der, (struct bytes){key, 66}, h.hash));
-    ck_assert(!signature_check_ecdsa(der, (struct bytes){key, 64}, h.hash));
-    ck_assert(!signature_check_ecdsa(der, (struct bytes){key, 0}, h.hash));
+    ck_assert(!check_ecdsa(der, (struct bytes){key, 66}, h.hash));
+    ck_assert(!check_ecdsa(der, (struct bytes){key, 64}, h.hash));
+    ck_assert(!check_ecdsa(der, (struct bytes){key, 0}, h.hash));
 }
 END_TEST
 
@@ -452,33 +485,120 @@ START_TEST(schnorr_signatures_and_tweaks)
     ck_assert(secp256k1_keypair_xonly_pub(ctx, &internal, NULL, &pair));
     secp256k1_xonly_pubkey_serialize(ctx, internal_key, &internal);
     ck_assert(secp256k1_schnorrsig_sign32(ctx, signature, hash, &pair, NULL));
-    ck_assert(signature_check_schnorr(signature, internal_key, message));
+    ck_assert(check_schnorr(signature, internal_key, message));
     for (int i = 0; i < 64; i++) {
         signature[i] ^= 1;
-        ck_assert(!signature_check_schnorr(signature, internal_key, message));
+        ck_assert(!check_schnorr(signature, internal_key, message));
         signature[i] ^= 1;
     }
     ck_assert(secp256k1_xonly_pubkey_tweak_add(ctx, &tweaked, &internal, tweak));
     ck_assert(secp256k1_xonly_pubkey_from_pubkey(ctx, &output, &parity, &tweaked));
     secp256k1_xonly_pubkey_serialize(ctx, output_key, &output);
-    ck_assert(signature_check_tweak(output_key, parity, internal_key, tweak));
-    ck_assert(!signature_check_tweak(output_key, !parity, internal_key, tweak));
+    ck_assert(check_tweak(output_key, parity, internal_key, tweak));
+    ck_assert(!check_tweak(output_key, !parity, internal_key, tweak));
     tweak[0] ^= 1;
-    ck_assert(!signature_check_tweak(output_key, parity, internal_key, tweak));
+    ck_assert(!check_tweak(output_key, parity, internal_key, tweak));
     memset(internal_key, 0xff, 32); /* no X of a point */
-    ck_assert(!signature_check_tweak(output_key, parity, internal_key, tweak));
-    ck_assert(!signature_check_schnorr(signature, internal_key, message));
+    ck_assert(!check_tweak(output_key, parity, internal_key, tweak));
+    ck_assert(!check_schnorr(signature, internal_key, message));
+    secp256k1_context_destroy(ctx);
+}
+END_TEST
+
+/* One X as a public key of BIP340, and in front of it each byte there is: 2 or 3 makes a key for
+ * ECDSA of it, nothing else does, whatever is in the cache; nor do zeros make one. */
+START_TEST(keys_of_one_x_are_told_apart)
+{
+    struct signed_hash h = sign_something();
+    secp256k1_context *ctx = secp256k1_context_create(SECP256K1_CONTEXT_SIGN);
+    uint8_t secret[32] = {7}, hash[32] = {1}, signature[64], junk[64] = {9};
+    uint8_t out[700], key[33], zeros[33] = {0};
+    secp256k1_keypair pair;
+    secp256k1_xonly_pubkey xonly;
+    struct bytes der = encode(out, h.r, h.s, strict_encoding(&h));
+    int good = 0;
+
+    for (int round = 0; round < 2; round++) {
+        memcpy(key, h.compressed, 33);
+        ck_assert(!check_schnorr(junk, key + 1, (struct bytes){h.hash, 32})); /* known by now */
+        for (int first = 255; first >= 0; first--) {
+            key[0] = (uint8_t)first;
+            good += check_ecdsa(der, (struct bytes){key, 33}, h.hash);
+            ck_assert(!check_schnorr(junk, key + 1, (struct bytes){h.hash, 32}));
+        }
+        ck_assert(!check_ecdsa(der, (struct bytes){zeros, 33}, h.hash));
+        ck_assert(!check_schnorr(junk, zeros, (struct bytes){h.hash, 32}));
+    }
+    ck_assert_int_eq(good, 2);
+
+    /* And the other way round: the key of a good BIP340 signature was one for ECDSA before. */
+    ck_assert(secp256k1_keypair_create(ctx, &pair, secret));
+    ck_assert(secp256k1_keypair_xonly_pub(ctx, &xonly, NULL, &pair));
+    secp256k1_xonly_pubkey_serialize(ctx, key + 1, &xonly);
+    ck_assert(secp256k1_schnorrsig_sign32(ctx, signature, hash, &pair, NULL));
+    for (int first = 2; first <= 3; first++) {
+        key[0] = (uint8_t)first;
+        ck_assert(!check_ecdsa(der, (struct bytes){key, 33}, h.hash));
+        ck_assert(check_schnorr(signature, key + 1, (struct bytes){hash, 32}));
+    }
+    secp256k1_context_destroy(ctx);
+}
+END_TEST
+
+/* Keys that share a place in the cache, by turns. */
+START_TEST(keys_of_one_place_are_told_apart)
+{
+    secp256k1_context *ctx = secp256k1_context_create(SECP256K1_CONTEXT_SIGN);
+    static uint8_t keys_by_place[65536][33], secrets[65536][32];
+    static bool is_taken[65536];
+    const uint8_t hash[32] = {5};
+    int pairs = 0;
+
+    for (int i = 1; i < 2000; i++) {
+        uint8_t secret[32] = {[30] = (uint8_t)(i >> 8), [31] = (uint8_t)i}, key[33];
+        secp256k1_pubkey pubkey;
+        size_t size = sizeof key;
+
+        ck_assert(secp256k1_ec_pubkey_create(ctx, &pubkey, secret));
+        secp256k1_ec_pubkey_serialize(ctx, key, &size, &pubkey, SECP256K1_EC_COMPRESSED);
+        int place = key[31] | key[32] << 8;
+        if (is_taken[place]) {
+            for (int turn = 0; turn < 4; turn++) {
+                const uint8_t *one = turn % 2 ? key : keys_by_place[place];
+                const uint8_t *other = turn % 2 ? keys_by_place[place] : key;
+                secp256k1_ecdsa_signature signature;
+                uint8_t der[80];
+
+                size = sizeof der;
+                ck_assert(secp256k1_ecdsa_sign(ctx, &signature, hash,
+                                               turn % 2 ? secret : secrets[place], NULL, NULL));
+                secp256k1_ecdsa_signature_serialize_der(ctx, der, &size, &signature);
+                ck_assert(check_ecdsa((struct bytes){der, size}, (struct bytes){one, 33}, hash));
+                ck_assert(!check_ecdsa((struct bytes){der, size}, (struct bytes){other, 33}, hash));
+            }
+            pairs++;
+        }
+        is_taken[place] = true;
+        memcpy(keys_by_place[place], key, sizeof key);
+        memcpy(secrets[place], secret, sizeof secret);
+    }
+    ck_assert_int_gt(pairs, 5);
     secp256k1_context_destroy(ctx);
 }
 END_TEST
 
 int main(void)
 {
-    return SUITE_RUN("signature", bip340_vectors, wycheproof_vectors,
-                     loosely_encoded_signatures_verify_and_are_not_strict,
-                     negative_numbers_are_read_as_positive_ones, high_s_verifies_and_is_not_low,
-                     half_the_order_is_the_last_low_s, what_cannot_be_read_is_refused,
-                     numbers_beyond_the_order_are_readable_and_never_valid,
-                     public_keys_of_all_three_kinds, strict_der_has_one_form,
-                     schnorr_signatures_and_tweaks);
+    keys = key_cache_new();
+    int result = SUITE_RUN(
+        "signature", bip340_vectors, wycheproof_vectors,
+        loosely_encoded_signatures_verify_and_are_not_strict,
+        negative_numbers_are_read_as_positive_ones, high_s_verifies_and_is_not_low,
+        half_the_order_is_the_last_low_s, what_cannot_be_read_is_refused,
+        numbers_beyond_the_order_are_readable_and_never_valid, public_keys_of_all_three_kinds,
+        strict_der_has_one_form, schnorr_signatures_and_tweaks, keys_of_one_x_are_told_apart,
+        keys_of_one_place_are_told_apart);
+
+    key_cache_free(keys);
+    return result;
 }

@@ -41,18 +41,18 @@ static void check_leaves(const json_t *tree, const json_t *test, size_t *leaf_co
 
     hash_leaf(hash, leaf_version, script);
     ck_assert_mem_eq(hash, leaf_hash.data, 32);
-    ck_assert(is_committed(program, control, hash));
+    ck_assert(is_committed(NULL, program, control, hash));
     for (size_t i = 0; i < control.size; i++) {
         /* The bits of the leaf version are committed to by the leaf's hash, not by the way up. */
         uint8_t change = i == 0 ? 1 : 0x10;
 
         ((uint8_t *)control.data)[i] ^= change;
-        ck_assert(!is_committed(program, control, hash));
+        ck_assert(!is_committed(NULL, program, control, hash));
         ((uint8_t *)control.data)[i] ^= change;
     }
     ck_assert_int_eq(control.data[0] & LEAF_MASK, leaf_version);
     hash[31] ^= 1;
-    ck_assert(!is_committed(program, control, hash));
+    ck_assert(!is_committed(NULL, program, control, hash));
     free((void *)script.data);
     free((void *)leaf_hash.data);
     free((void *)control.data);
@@ -74,8 +74,8 @@ static void check_output(const json_t *test)
     ck_assert(script_is_witness_program(output, &version, &program));
     ck_assert_int_eq(version, 1);
     check_hex(program.data, intermediary, "tweakedPubkey");
-    ck_assert(signature_check_tweak(program.data, 0, internal_key.data, tweak.data) !=
-              signature_check_tweak(program.data, 1, internal_key.data, tweak.data));
+    ck_assert(signature_check_tweak(NULL, program.data, 0, internal_key.data, tweak.data) !=
+              signature_check_tweak(NULL, program.data, 1, internal_key.data, tweak.data));
     if (!json_is_null(tree))
         check_leaves(tree, test, &leaf_count);
     ck_assert_uint_eq(leaf_count, json_array_size(json_object_get(intermediary, "leafHashes")));
@@ -99,7 +99,7 @@ static void check_input(const json_t *test, const struct tx *tx, const struct tx
                               (uint8_t)json_integer_value(json_object_get(given, "hashType")),
                               parts, &spend));
     check_hex(hash, intermediary, "sigHash");
-    ck_assert(signature_check_schnorr(signature.data, prevouts[index].script_pubkey.data + 2,
+    ck_assert(signature_check_schnorr(NULL, signature.data, prevouts[index].script_pubkey.data + 2,
                                       (struct bytes){hash, 32}));
     free((void *)signature.data);
 }
