@@ -5,8 +5,8 @@
 #define GROUP 32 /* lookups under way together */
 #define AHEAD 16
 
-/* What the blocks make in one part, by outpoint: found with all events of the part near to the
- * processor. */
+/* What the blocks make in one part, and what they take out of the root, by outpoint: found with all
+ * events of the part near to the processor. */
 struct made {
     struct made_slot {
         uint32_t hash;
@@ -59,34 +59,39 @@ static void made_add(struct made *made, uint32_t hash, uint32_t ref)
     made->slots[i] = (struct made_slot){hash, ref};
 }
 
-/* The event that made the coin, which none has taken, or EVENT_NONE. */
+/* The event of this outpoint that made a coin which none has taken, or else one that took it, or
+ * EVENT_NONE: the coin must be in the root. */
 static uint32_t made_find(const struct made *made, const struct absorbing *a,
                           const struct event *spend)
 {
+    uint32_t found = EVENT_NONE;
+
     for (uint32_t i = spend->slot >> made->shift; made->slots[i].ref != EVENT_NONE;
          i = next_slot(made, i)) {
-        const struct event *maker;
+        const struct event *event;
 
         if (made->slots[i].hash != spend->slot)
             continue;
-        maker = event_of(a, made->slots[i].ref);
-        if (maker->spenders == EVENT_NONE && outpoint_equal(&maker->outpoint, &spend->outpoint))
-            return made->slots[i].ref;
+        event = event_of(a, made->slots[i].ref);
+        if (!outpoint_equal(&event->outpoint, &spend->outpoint))
+            continue;
+        found = made->slots[i].ref;
+        if (!(event->flags & EVENT_SPEND) && event->spenders == EVENT_NONE)
+            break;
     }
-    return EVENT_NONE;
+    return found;
 }
 
-/* False: the coin must be in the root. */
-static bool spend_made(const struct absorbing *a, const struct made *made, size_t block,
-                       struct event *event)
+/* Spends what the event at ref made. False: that is taken. */
+static bool spend_made(const struct absorbing *a, size_t block, uint32_t ref, struct event *event)
 {
-    uint32_t ref = made_find(made, a, event);
+    struct event *maker = event_of(a, ref);
 
-    if (ref == EVENT_NONE)
+    if (maker->flags & EVENT_SPEND || maker->spenders != EVENT_NONE)
         return false;
-    event_of(a, ref)->spenders = 0; /* taken */
+    maker->spenders = 0; /* taken */
     event->flags |= EVENT_LINKED;
-    event->word = ref >> RECENT_INDEX_BITS == block ? 0 : event_of(a, ref)->word;
+    event->word = ref >> RECENT_INDEX_BITS == block ? 0 : maker->word;
     return true;
 }
 
@@ -117,16 +122,22 @@ static void find_part(void *arg, uint32_t part)
         struct event *events = lb->events->events;
 
         for (uint32_t e = events_begin(lb->events->ends, part); e < lb->events->ends[part]; e++) {
-            if (!(events[e].flags & EVENT_SPEND)) {
-                events[e].word += lb->pos;
-                events[e].spenders = EVENT_NONE;
-                made_add(&made, events[e].slot, (uint32_t)b << RECENT_INDEX_BITS | e);
-            } else if (!spend_made(a, &made, b, &events[e])) {
-                const struct coin_hash hash = event_hash(&events[e]);
+            uint32_t own = (uint32_t)b << RECENT_INDEX_BITS | e;
 
+            if (events[e].flags & EVENT_SPEND) {
+                uint32_t ref = made_find(&made, a, &events[e]);
+                if (ref != EVENT_NONE) {
+                    a->missing[part] += !spend_made(a, b, ref, &events[e]);
+                    continue;
+                }
+                const struct coin_hash hash = event_hash(&events[e]);
                 root_prefetch(&a->ledger->root, &hash);
                 in_root[in_root_count++] = &events[e];
+            } else {
+                events[e].word += lb->pos;
+                events[e].spenders = EVENT_NONE;
             }
+            made_add(&made, events[e].slot, own);
             if (in_root_count == GROUP) {
                 find_in_root(a, part, in_root, GROUP);
                 in_root_count = 0;
@@ -179,6 +190,37 @@ static void take_part(void *arg, uint32_t part)
     index_grow_step(&root->index, part * shards, shards);
 }
 
+/* BIP30_OVERWRITE: the words of what the block's outputs replace, by event (0: nothing). */
+static int find_replaced(struct ledger *ledger, const struct ledger_block *lb, uint64_t *words)
+{
+    uint32_t count = lb->events->ends[LEDGER_PARTS - 1];
+    int rc = 0;
+
+    for (uint32_t e = 0; rc == 0 && e < count; e++) {
+        const struct event *event = &lb->events->events[e];
+        const struct coin_hash hash = event_hash(event);
+
+        words[e] = 0;
+        if (!(event->flags & EVENT_SPEND))
+            rc = root_find_exact(&ledger->root, &event->outpoint, &hash, &words[e]);
+    }
+    return rc;
+}
+
+static void take_replaced(struct ledger *ledger, const struct ledger_block *lb,
+                          const uint64_t *words)
+{
+    uint32_t count = lb->events->ends[LEDGER_PARTS - 1];
+
+    for (uint32_t e = 0; e < count; e++) {
+        const struct event *event = &lb->events->events[e];
+        const struct coin_hash hash = event_hash(event);
+
+        if (words[e] != 0)
+            (void)root_delete(&ledger->root, &event->outpoint, &hash, words[e]);
+    }
+}
+
 static uint32_t sum_of(const uint32_t counts[LEDGER_PARTS])
 {
     uint32_t sum = 0;
@@ -204,9 +246,22 @@ int ledger_absorb(struct ledger *ledger, const struct known_block *blocks, size_
             return -EFBIG;
         event_count += lb->events->ends[LEDGER_PARTS - 1];
     }
-    ledger_run_parts(ledger, find_part, &a, event_count);
-    if (sum_of(a.missing) != 0)
-        return -ENOENT;
+    uint64_t *replaced = NULL;
+    int rc = 0;
+    if (blocks[0].lb.bip30 == BIP30_OVERWRITE) {
+        assert(count == 1);
+        replaced = xmalloc((event_count + 1) * sizeof *replaced);
+        rc = find_replaced(ledger, &blocks[0].lb, replaced);
+    }
+    if (rc == 0) {
+        ledger_run_parts(ledger, find_part, &a, event_count);
+        rc = sum_of(a.missing) != 0 ? -ENOENT : 0;
+    }
+    if (rc == 0 && replaced)
+        take_replaced(ledger, &blocks[0].lb, replaced);
+    free(replaced);
+    if (rc != 0)
+        return rc;
     ledger_run_parts(ledger, take_part, &a, event_count);
     if (sum_of(a.unfit) != 0)
         return -EILSEQ;

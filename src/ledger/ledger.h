@@ -133,17 +133,17 @@ void ledger_fold(struct ledger *ledger, struct world *world, uint64_t *const *un
 
 /* A block that is known to be valid. */
 struct known_block {
-    struct ledger_block lb; /* its events are written to; not one with BIP30_OVERWRITE */
+    struct ledger_block lb; /* its events are written to; one with BIP30_OVERWRITE comes alone */
     struct header_node *node;
     uint64_t *undo; /* as in ledger_fold; or NULL */
 };
 
 /* Far below the tip no worlds are needed: up to ABSORB_MAX blocks, each the next one's parent, the
  * first a child of the root's, go into the root at once. There must be no world but the root. 0; or
- * -ENOENT (a coin is missing) or -EFBIG (a block lies beyond what a position can hold): the ledger
- * is as before, and the events are only good for block_events_clear; or -EILSEQ: a coin is spent
- * twice, or there already, so the blocks are not valid, and the ledger is only good for
- * ledger_free. */
+ * -ENOENT (a coin is missing), -EFBIG (a block lies beyond what a position can hold) or -errno of
+ * outpoint_at: the ledger is as before, and the events are only good for block_events_clear; or
+ * -EILSEQ: a coin is there already, so the root is damaged or the blocks are not valid; the ledger
+ * is only good for ledger_free then. */
 MUST_CHECK int ledger_absorb(struct ledger *ledger, const struct known_block *blocks, size_t count);
 
 /* Steps the root back over its own block, lb, with the words of its fold. There must be no world

@@ -428,12 +428,11 @@ static bool can_absorb(struct engine *engine, const struct header_node *node)
     const struct block_job *job = node_work(engine, node)->job;
 
     return job && job->state == JOB_WAITING && job->is_known_valid && !is_near_tip(engine, node) &&
-           !block_is_bip30_repeat(engine->params, node) &&
            node->pos + node->size <= engine->synced_end;
 }
 
-/* The blocks behind the root that can be absorbed together; never past a known coin set. None if
- * the tip on another branch is better. */
+/* The blocks behind the root that can be absorbed together; never past a known coin set, and one
+ * that replaces coins comes alone. None if the tip on another branch is better. */
 static size_t find_absorbed(struct engine *engine, struct block_job *jobs[ABSORB_MAX])
 {
     struct header_node *root = world_node(ledger_root(engine->ledger)), *node = root;
@@ -443,10 +442,11 @@ static size_t find_absorbed(struct engine *engine, struct block_job *jobs[ABSORB
         return 0;
     while (count < ABSORB_MAX && root->height + (int32_t)count < engine->target->height) {
         node = header_ancestor(engine->target, root->height + 1 + (int32_t)count);
-        if (!can_absorb(engine, node))
+        bool is_repeat = block_is_bip30_repeat(engine->params, node);
+        if (!can_absorb(engine, node) || (is_repeat && count > 0))
             break;
         jobs[count++] = node_work(engine, node)->job;
-        if (params_find_audit(engine->params, &node->hash))
+        if (is_repeat || params_find_audit(engine->params, &node->hash))
             break;
     }
     return count > 0 && is_better(jobs[count - 1]->node, engine->tip) ? count : 0;
@@ -487,7 +487,7 @@ static void absorbed(struct engine *engine, struct block_job *const *jobs,
 static void absorb_failed(struct engine *engine, struct block_job *const *jobs, size_t count,
                           int error)
 {
-    if (error != -ENOENT) {
+    if (error == -EILSEQ) {
         engine_fail(engine, ENGINE_CORRUPT,
                     "blocks up to height %d contradict the coin set. Move ledger/ and "
                     "metadata.bin away to have both made anew.",
@@ -513,7 +513,9 @@ static bool absorb(struct engine *engine, struct block_job *const *jobs, size_t 
         bool has_undo = engine->target->height - job->node->height < UNDO_RING_BLOCKS;
 
         blocks[i] = (struct known_block){
-            .lb = {&job->block, job->pos, &job->events, BIP30_UNCHECKED},
+            .lb = {&job->block, job->pos, &job->events,
+                   block_is_bip30_repeat(engine->params, job->node) ? BIP30_OVERWRITE
+                                                                    : BIP30_UNCHECKED},
             .node = job->node,
             .undo = has_undo ? xmalloc((job->events.input_count + 1) * sizeof(uint64_t)) : NULL};
     }
