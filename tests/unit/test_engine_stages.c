@@ -20,6 +20,48 @@ static void expect_checksums(struct rig *rig, const struct made_block *blocks, s
     }
 }
 
+/* The reference node ignores what follows a block in its message; it is not stored. */
+START_TEST(bytes_behind_a_block_are_ignored)
+{
+    struct made_block genesis, row[3];
+    struct rig rig;
+
+    rig_init(&rig, NETWORK_REGTEST);
+    genesis = genesis_made(&rig.params);
+    make_row(&rig.params, &genesis, 1, row, ARRAY_COUNT(row));
+    ck_assert_int_eq(rig_open(&rig), ENGINE_OK);
+    for (size_t i = 0; i < ARRAY_COUNT(row); i++) {
+        struct buffer raw = {0};
+        struct fed fed;
+
+        buffer_put(&raw, row[i].raw.data, row[i].raw.size);
+        buffer_put(&raw, "and more", i * 4);
+        struct block_job *job = feed_reserve(&rig, buffer_bytes(&raw), &fed);
+        job->is_requested = true;
+        job->checksum = 77;
+        pipeline_submit(job);
+        feed_wait(&fed);
+        ck_assert_msg(fed.verdict == VALID && !fed.is_unjudged, "%zu: %s", i, fed.reason);
+        const struct header_node *node =
+            header_tree_find(engine_lock_tree(rig.engine), &row[i].hash);
+        engine_unlock_tree(rig.engine);
+        ck_assert_uint_eq(node->size, row[i].raw.size);
+        ck_assert_uint_eq(node->checksum, i ? 0 : 77); /* of what is not there any more */
+        buffer_free(&raw);
+    }
+    struct fed cut = feed(&rig, (struct bytes){row[2].raw.data, row[2].raw.size - 1});
+    ck_assert_str_eq(cut.reason, "block-decode-failed");
+    ck_assert_int_eq(rig_close(&rig), ENGINE_OK);
+    ck_assert_int_eq(rig_open(&rig), ENGINE_OK);
+    feed_idle(&rig);
+    expect_tip(&rig, &row[2].hash, "again");
+    expect_coins_of(&rig, row, ARRAY_COUNT(row), "again");
+    ck_assert_int_eq(rig_close(&rig), ENGINE_OK);
+    rig_clear(&rig);
+    free_row(row, ARRAY_COUNT(row));
+}
+END_TEST
+
 START_TEST(checksums_are_kept_over_a_restart)
 {
     struct made_block genesis, row[10];
@@ -195,7 +237,7 @@ END_TEST
 
 int main(void)
 {
-    return SUITE_RUN("engine_stages", checksums_are_kept_over_a_restart,
-                     prevouts_from_anywhere_in_memory, prevouts_from_anywhere_read_back,
-                     what_is_not_run_is_refused);
+    return SUITE_RUN("engine_stages", bytes_behind_a_block_are_ignored,
+                     checksums_are_kept_over_a_restart, prevouts_from_anywhere_in_memory,
+                     prevouts_from_anywhere_read_back, what_is_not_run_is_refused);
 }
