@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define KEY_COUNT        1024
+#define KEY_COUNT_MAX    65536
 #define FIRST_SPENDS     (COINBASE_MATURITY + 1) /* the height of the first block that can spend */
 #define INPUTS_USUAL     20                      /* a block, if --inputs is not given */
 #define INPUTS_BLOCK     2500                    /* if --blocks is not */
@@ -21,7 +22,7 @@ struct options {
     int32_t at, block_count, fork_count, fork_length;
     int64_t input_count, idle_count, end_time;
     bool is_interleaved, is_shuffled, is_new_only, is_json, is_quiet;
-    uint32_t thread_count;
+    uint32_t thread_count, key_count;
 };
 
 struct fork_record {
@@ -60,6 +61,8 @@ static void print_help(FILE *out)
         "large\n"
         "                     coin sets\n"
         "  --seed TEXT        of keys and everything drawn (default: caesure)\n"
+        "  --keys N           addresses of so many keys, 3 to 65536 (1024); with --from the same "
+        "again\n"
         "  --end-time SECONDS time of the last block (default: 600 s a block from the genesis on)\n"
         "  --forks N          N branches from evenly spread blocks, every other one with the main\n"
         "                     chain's own transactions, the rest spending the same coins "
@@ -109,23 +112,13 @@ static bool parse_order(const char *text)
 
 static void parse_options(struct options *o, int argc, char **argv)
 {
-    static const struct option longs[] = {{"out", 1, 0, 'o'},
-                                          {"blocks", 1, 0, 'b'},
-                                          {"inputs", 1, 0, 'i'},
-                                          {"seed", 1, 0, 's'},
-                                          {"idle-coins", 1, 0, 'c'},
-                                          {"end-time", 1, 0, 'e'},
-                                          {"forks", 1, 0, 'f'},
-                                          {"fork-length", 1, 0, 'l'},
-                                          {"fork-order", 1, 0, 'r'},
-                                          {"shuffle", 0, 0, 'u'},
-                                          {"from", 1, 0, 'F'},
-                                          {"at", 1, 0, 'a'},
-                                          {"new-only", 0, 0, 'n'},
-                                          {"json", 0, 0, 'J'},
-                                          {"quiet", 0, 0, 'q'},
-                                          {"help", 0, 0, 'h'},
-                                          {0}};
+    static const struct option longs[] = {
+        {"out", 1, 0, 'o'},        {"blocks", 1, 0, 'b'},     {"inputs", 1, 0, 'i'},
+        {"seed", 1, 0, 's'},       {"idle-coins", 1, 0, 'c'}, {"keys", 1, 0, 'k'},
+        {"end-time", 1, 0, 'e'},   {"forks", 1, 0, 'f'},      {"fork-length", 1, 0, 'l'},
+        {"fork-order", 1, 0, 'r'}, {"shuffle", 0, 0, 'u'},    {"from", 1, 0, 'F'},
+        {"at", 1, 0, 'a'},         {"new-only", 0, 0, 'n'},   {"json", 0, 0, 'J'},
+        {"quiet", 0, 0, 'q'},      {"help", 0, 0, 'h'},       {0}};
 
     for (int c; (c = getopt_long(argc, argv, "j:h", longs, NULL)) != -1;)
         switch (c) {
@@ -143,6 +136,9 @@ static void parse_options(struct options *o, int argc, char **argv)
             break;
         case 's':
             o->seed = optarg;
+            break;
+        case 'k':
+            o->key_count = (uint32_t)parse_number("--keys", optarg, 3, KEY_COUNT_MAX);
             break;
         case 'e':
             o->end_time = parse_number("--end-time", optarg, 1, UINT32_MAX);
@@ -421,6 +417,7 @@ int main(int argc, char **argv)
 {
     long cpu_count = sysconf(_SC_NPROCESSORS_ONLN);
     struct options options = {.seed = "caesure",
+                              .key_count = KEY_COUNT,
                               .at = -1,
                               .fork_length = 6,
                               .input_count = -1,
@@ -434,8 +431,8 @@ int main(int argc, char **argv)
     params_init(&run.params, NETWORK_REGTEST);
     sha256_once(digest, options.seed, strlen(options.seed));
 
-    struct wallet *wallet =
-        wallet_new((struct bytes){(const uint8_t *)options.seed, strlen(options.seed)}, KEY_COUNT);
+    struct wallet *wallet = wallet_new(
+        (struct bytes){(const uint8_t *)options.seed, strlen(options.seed)}, options.key_count);
     struct sign_pool *pool = sign_pool_new(wallet, options.thread_count);
 
     run.generate = (struct generate_options){
