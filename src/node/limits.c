@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #define MB                  ((uint64_t)1 << 20)
 #define COINS_EXPECTED_MAIN 190000000
@@ -80,6 +81,13 @@ static uint64_t saved_coins(const char *directory)
     return count;
 }
 
+uint32_t limits_workers(const struct options *options)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return (uint32_t)(options->threads ? options->threads : cores > 0 ? cores : 1);
+}
+
 static bool check_memory(const struct options *options, const char *directory,
                          struct memory_plan *plan)
 {
@@ -88,7 +96,8 @@ static bool check_memory(const struct options *options, const char *directory,
     struct text text;
 
     memory_plan(plan, memory_total(), saved_coins(directory),
-                headers > expected ? headers : expected, (int32_t)options->horizon);
+                headers > expected ? headers : expected, (int32_t)options->horizon,
+                limits_workers(options));
     text_init(&text, 4096);
     memory_print(plan, &text);
     fprintf(stderr, "memory, at the start (the coin index grows to %llu MB on mainnet):\n%s",

@@ -11,4 +11,6 @@
  * connections at once. */
 enum exit_code limits_check(const struct options *options, const char *directory, uint32_t conn_max,
                             struct memory_plan *plan);
+/* Worker threads: -j, or one a processor. */
+uint32_t limits_workers(const struct options *options);
 #endif

@@ -10,6 +10,7 @@
 #define EVENTS_A_BLOCK 15000           /* coins created and spent by a large block */
 #define BYTES_AN_EVENT 96
 #define GROWTH_PERCENT 110
+#define WORKER_SIZE    (2 * MB) /* its public keys and its stack of a script */
 
 static bool read_number(const char *path, uint64_t *value)
 {
@@ -70,7 +71,7 @@ static uint64_t between(uint64_t least, uint64_t value, uint64_t most)
 }
 
 void memory_plan(struct memory_plan *plan, uint64_t total, uint64_t coin_count,
-                 uint64_t header_count, int32_t horizon)
+                 uint64_t header_count, int32_t horizon, uint32_t worker_count)
 {
     *plan = (struct memory_plan){
         .total = total,
@@ -80,7 +81,7 @@ void memory_plan(struct memory_plan *plan, uint64_t total, uint64_t coin_count,
         .headers = header_count * BYTES_A_HEADER * GROWTH_PERCENT / 100 + 4 * MB,
         .worlds = (uint64_t)horizon * EVENTS_A_BLOCK * BYTES_AN_EVENT,
         .serving = between(32 * MB, total / 64, 1024 * MB),
-        .other = 128 * MB,
+        .other = 128 * MB + worker_count * WORKER_SIZE,
     };
 }
 

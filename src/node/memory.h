@@ -20,7 +20,7 @@ uint64_t memory_total(void);
 
 /* For coin_count coins and header_count headers present, or expected. */
 void memory_plan(struct memory_plan *plan, uint64_t total, uint64_t coin_count,
-                 uint64_t header_count, int32_t horizon);
+                 uint64_t header_count, int32_t horizon, uint32_t worker_count);
 uint64_t memory_sum(const struct memory_plan *plan);
 
 /* The table, a line a part. */

@@ -347,7 +347,6 @@ static uint32_t conn_max(const struct options *options)
 
 static enum exit_code open_engine(struct node *node)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
     struct engine_config config = {.params = &node->params,
                                    .directory = node->directory,
                                    .events = {.log = log_line,
@@ -357,10 +356,7 @@ static enum exit_code open_engine(struct node *node)
                                               .failed = engine_failed,
                                               .credit = engine_credit,
                                               .context = node},
-                                   .worker_count =
-                                       (uint32_t)(node->options->threads ? node->options->threads
-                                                  : cores > 0            ? cores
-                                                                         : 1),
+                                   .worker_count = limits_workers(node->options),
                                    .horizon = (int32_t)node->options->horizon,
                                    .in_flight_limit = node->memory.in_flight,
                                    .resident_limit = node->memory.resident,

@@ -498,8 +498,11 @@ static void absorb_failed(struct engine *engine, struct block_job *const *jobs, 
                    jobs[count - 1]->node->height);
         engine->is_doubtful = true;
     }
+    struct header_node *root = jobs[0]->node->prev;
     for (size_t i = 0; i < count; i++)
         finish_stored(engine, jobs[i]);
+    set_tip(engine, best_world(engine)); /* it may have been beside */
+    push_children(engine, root);
 }
 
 static bool absorb(struct engine *engine, struct block_job *const *jobs, size_t count)
