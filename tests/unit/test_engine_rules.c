@@ -113,9 +113,9 @@ START_TEST(malleated_copies_do_no_harm)
     refuse_copy((struct bytes){copy, good.raw.size}, "bad-witness-merkle-match");
     copy[good.raw.size - 5] ^= 1;
     refuse_copy((struct bytes){copy, good.raw.size - 1}, "block-decode-failed");
-    copy[good.raw.size] = 0;
-    refuse_copy((struct bytes){copy, good.raw.size + 1}, "block-decode-failed");
     copy[good.raw.size - 2] ^= 1; /* lock time of the last transaction */
+    copy[good.raw.size] = 0;      /* what follows does not count */
+    refuse_copy((struct bytes){copy, good.raw.size + 1}, "bad-txnmrklroot");
     refuse_copy((struct bytes){copy, good.raw.size}, "bad-txnmrklroot");
 
     /* Three transactions: the last one twice has the same merkle root (CVE-2012-2459). */
