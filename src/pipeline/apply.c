@@ -435,13 +435,13 @@ static bool can_absorb(struct engine *engine, const struct header_node *node)
  * that replaces coins comes alone. None if the tip on another branch is better. */
 static size_t find_absorbed(struct engine *engine, struct block_job *jobs[ABSORB_MAX])
 {
-    struct header_node *root = world_node(ledger_root(engine->ledger)), *node = root;
+    struct header_node *node = world_node(ledger_root(engine->ledger));
     size_t count = 0;
 
-    if (!header_is_ancestor(root, engine->target))
+    if (!header_is_ancestor(node, engine->target))
         return 0;
-    while (count < ABSORB_MAX && root->height + (int32_t)count < engine->target->height) {
-        node = header_ancestor(engine->target, root->height + 1 + (int32_t)count);
+    while (count < ABSORB_MAX && node->height < engine->target->height) {
+        node = header_ancestor(engine->target, node->height + 1);
         bool is_repeat = block_is_bip30_repeat(engine->params, node);
         if (!can_absorb(engine, node) || (is_repeat && count > 0))
             break;
