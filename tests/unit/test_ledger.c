@@ -818,6 +818,30 @@ START_TEST(a_coin_is_absorbed_once)
 }
 END_TEST
 
+/* The root has a coin already that a block is only about to make: it is damaged. */
+START_TEST(a_damaged_root_is_seen_when_blocks_are_absorbed)
+{
+    struct run *run = xmalloc(sizeof *run);
+    struct sim_block *b = NULL;
+
+    run_init(run, 13, 64, 4, 8, 1, false);
+    do {
+        if (b)
+            sim_block_free(b);
+        b = block_with(run, root_of(run), CONNECT_OK);
+    } while (b->after.count == 0);
+    const struct coin *coin = &b->after.coins[0];
+    struct coin_hash hash = coin_hash_of(&run->sim.key, &coin->outpoint);
+    ck_assert(root_insert(&run->ledger->root, &coin->outpoint, &hash, sim_word(&run->sim, coin)));
+    load_known(run, b, false);
+    ck_assert_int_eq(ledger_absorb(run->ledger, &(struct known_block){b->lb, &b->node, NULL}, 1),
+                     -EILSEQ);
+    sim_block_free(b);
+    run_clear(run);
+    free(run);
+}
+END_TEST
+
 /* The index of another blocks.bin: where it has the coin there is another output. */
 START_TEST(an_entry_whose_check_is_of_another_output_is_damage)
 {
@@ -867,6 +891,7 @@ int main(void)
     tcase_add_test(tcase, a_freed_slot_shows_nothing_of_its_last_world);
     tcase_add_test(tcase, the_step_back_refuses_words_that_do_not_fit);
     tcase_add_test(tcase, a_coin_is_absorbed_once);
+    tcase_add_test(tcase, a_damaged_root_is_seen_when_blocks_are_absorbed);
     tcase_add_test(tcase, an_entry_whose_check_is_of_another_output_is_damage);
     suite_add_tcase(suite, tcase);
 
