@@ -1,3 +1,6 @@
+/* absorb.c - blocks that are known to be valid go into the root without worlds. First only looks:
+ * the word of every spend, and what one of the blocks makes and another takes, so that a coin that
+ * is missing leaves all as it was. Then what is left changes the index. */
 #include "ledger/state.h"
 
 #include <stdlib.h>
@@ -5,13 +8,15 @@
 #define GROUP 32 /* lookups under way together */
 #define AHEAD 16
 
+struct made_slot {
+    uint32_t hash;
+    uint32_t ref; /* block << RECENT_INDEX_BITS | event, or EVENT_NONE: free */
+};
+
 /* What the blocks make in one part, and what they take out of the root, by outpoint: found with all
  * events of the part near to the processor. */
 struct made {
-    struct made_slot {
-        uint32_t hash;
-        uint32_t ref; /* block << RECENT_INDEX_BITS | event, or EVENT_NONE: free */
-    } * slots;
+    struct made_slot *slots;
     unsigned shift; /* home = hash >> shift */
 };
 

@@ -245,9 +245,11 @@ int ledger_compare(struct ledger *ledger, const struct ledger_block *lb)
         const struct event *event = &lb->events->events[i];
         struct coin_hash hash = event_hash(event);
         bool is_exact;
-        uint64_t word = root_find(&ledger->root, &event->outpoint, &hash, &is_exact);
 
-        if (!(event->flags & EVENT_SPEND) && word != 0 && word != event->word + lb->pos)
+        if (event->flags & EVENT_SPEND)
+            continue;
+        uint64_t word = root_find(&ledger->root, &event->outpoint, &hash, &is_exact);
+        if (word != 0 && word != event->word + lb->pos)
             rc = root_find_exact(&ledger->root, &event->outpoint, &hash, &word);
     }
     return rc;

@@ -160,8 +160,8 @@ MUST_CHECK int ledger_unfold(struct ledger *ledger, const struct ledger_block *l
  * (only with BIP30_OVERWRITE). After an error the ledger is only good for ledger_free. */
 MUST_CHECK int ledger_replay(struct ledger *ledger, const struct ledger_block *lb,
                              struct header_node *node, uint64_t *undo);
-/* Whether the root's coins of those that lb, a block below it, made are where that has them: 0,
- * -EBADMSG, or -errno of outpoint_at. */
+/* Whether those of lb's coins that the root has are where lb has them; the block is the root's or
+ * below it: 0, -EBADMSG, or -errno of outpoint_at. */
 MUST_CHECK int ledger_compare(struct ledger *ledger, const struct ledger_block *lb);
 /* The block of the newest shard image. Worlds may be made once the root is there. */
 struct header_node *ledger_top(const struct ledger *ledger);

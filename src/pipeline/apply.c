@@ -1,6 +1,6 @@
 /* apply.c - the apply stage: a checked block is verified once all before it are; the tip follows
- * the most work; the root follows the tip. A block that failed is judged again on the plain path
- * before it is marked. */
+ * the most work; the root follows the tip, or far below the target takes known blocks by itself. A
+ * block that failed is judged again on the plain path before it is marked. */
 #include "pipeline/engine_private.h"
 
 #include "base/clock.h"

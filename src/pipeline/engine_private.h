@@ -248,8 +248,8 @@ void put_saving(struct engine *engine, struct text *text);
 
 /* recover.c */
 /* Makes engine->ledger anew from the newest checkpoint whose replay towards goal works, limit
- * (NULL: none) or an ancestor of it being the newest block it may hold; else it is empty. 0 or
- * -errno. */
+ * (NULL: none) or an ancestor of it being the newest block it may hold; else it is empty. 0,
+ * -ESTALE (its coins are not where blocks.bin has them: it is of another one) or -errno. */
 MUST_CHECK int recover_ledger(struct engine *engine, struct header_node *goal,
                               const struct header_node *limit);
 /* A stored block as the ledger takes it, all of it in the arena but events, which the caller

@@ -14,9 +14,11 @@ static bool parse(struct block_job *job)
 {
     if (block_parse(&job->block, job->raw, &job->arena, true))
         return true;
+    arena_reset(&job->arena, SIZE_MAX);
     size_t size = job->is_stored ? 0 : block_measure(job->raw, &job->arena);
     if (size == 0)
         return false;
+    arena_reset(&job->arena, SIZE_MAX);
     job->buffer = xrealloc(job->buffer, size); /* it may stay in memory for long */
     job->raw = (struct bytes){job->buffer, size};
     job->size = job->capacity = size;

@@ -20,16 +20,22 @@ static void expect_checksums(struct rig *rig, const struct made_block *blocks, s
     }
 }
 
+/* An engine, and a row of empty blocks for it. */
+static void begin(struct rig *rig, struct made_block *row, size_t count)
+{
+    rig_init(rig, NETWORK_REGTEST);
+    struct made_block genesis = genesis_made(&rig->params);
+    make_row(&rig->params, &genesis, 1, row, count);
+    ck_assert_int_eq(rig_open(rig), ENGINE_OK);
+}
+
 /* The reference node ignores what follows a block in its message; it is not stored. */
 START_TEST(bytes_behind_a_block_are_ignored)
 {
-    struct made_block genesis, row[3];
+    struct made_block row[3];
     struct rig rig;
 
-    rig_init(&rig, NETWORK_REGTEST);
-    genesis = genesis_made(&rig.params);
-    make_row(&rig.params, &genesis, 1, row, ARRAY_COUNT(row));
-    ck_assert_int_eq(rig_open(&rig), ENGINE_OK);
+    begin(&rig, row, ARRAY_COUNT(row));
     for (size_t i = 0; i < ARRAY_COUNT(row); i++) {
         struct buffer raw = {0};
         struct fed fed;
@@ -64,13 +70,10 @@ END_TEST
 
 START_TEST(checksums_are_kept_over_a_restart)
 {
-    struct made_block genesis, row[10];
+    struct made_block row[10];
     struct rig rig;
 
-    rig_init(&rig, NETWORK_REGTEST);
-    genesis = genesis_made(&rig.params);
-    make_row(&rig.params, &genesis, 1, row, ARRAY_COUNT(row));
-    ck_assert_int_eq(rig_open(&rig), ENGINE_OK);
+    begin(&rig, row, ARRAY_COUNT(row));
     for (uint32_t i = 0; i < ARRAY_COUNT(row); i++) {
         struct fed fed;
         struct block_job *job = feed_reserve(&rig, row[i].raw, &fed);
