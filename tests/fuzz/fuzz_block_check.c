@@ -1,7 +1,9 @@
 /* The first byte chooses regtest or a signet with a trivial challenge; the rest is a block, which
- * is given a fitting merkle root and proof of work, so that the rules behind them are reached. */
+ * is given a fitting merkle root and proof of work, so that the rules behind them are reached. With
+ * CAESURE_KERNEL the verdict of regtest is the reference node's, too (kernel.h). */
 #include "chain/block_rules.h"
 #include "chain/header_rules.h"
+#include "kernel.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -77,6 +79,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         assert(verdict != HIGH_HASH && verdict != BAD_TXNMRKLROOT);
         assert(!verdict_marks(verdict));
+        if (kernel_is_there() && !params.is_signet)
+            assert(kernel_block_passes((struct bytes){raw, size}) == (verdict == VALID));
         if (verdict == VALID)
             check_context(&params, &block, &facts);
     }

@@ -2,9 +2,11 @@
  * run others before), and what passes under some rules passes under fewer. Input: flags le32, lock
  * time le32, sequence le32, version u8, amount u8, number of witness items u8, then script_sig,
  * script_pubkey and the items, each with a size le16. Bits 29 to 31 of the flags are a form: of
- * others than AS_GIVEN the last item is a script, and script_pubkey is made to pay to it. */
+ * others than AS_GIVEN the last item is a script, and script_pubkey is made to pay to it. With
+ * CAESURE_KERNEL the verdict is the reference node's, too (kernel.h). */
 #include "base/hash.h"
 #include "codec/compact.h"
+#include "kernel.h"
 #include "script/classify.h"
 #include "script/sigops.h"
 #include "script/verify.h"
@@ -196,6 +198,19 @@ static uint32_t sound_flags(uint32_t flags)
     return flags;
 }
 
+static void compare(struct script_machine *machine, const struct tx *tx,
+                    const struct tx_output *prevout, const struct sighash_parts *parts,
+                    uint32_t flags)
+{
+    if (!kernel_is_there())
+        return;
+    struct kernel_tx *theirs = kernel_tx_new(tx->raw, prevout, 1);
+    bool is_valid = script_verify(machine, tx, 0, prevout, parts, flags) == SCRIPT_OK;
+
+    assert(theirs && kernel_script_passes(theirs, 0, flags) == is_valid);
+    kernel_tx_free(theirs);
+}
+
 static void check(const struct tx *tx, const struct tx_output *prevout, uint32_t flags)
 {
     struct script_machine *fresh = script_machine_new(), *used = script_machine_new();
@@ -211,6 +226,7 @@ static void check(const struct tx *tx, const struct tx_output *prevout, uint32_t
         if (script_flags_are_sound(flags & ~bit))
             assert(script_verify(used, tx, 0, prevout, &parts, flags & ~bit) == SCRIPT_OK);
     (void)input_sigop_cost(&tx->inputs[0], prevout->script_pubkey, flags);
+    compare(used, tx, prevout, &parts, flags & SCRIPT_VERIFY_CONSENSUS);
     script_machine_free(fresh);
     script_machine_free(used);
 }

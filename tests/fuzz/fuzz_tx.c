@@ -1,6 +1,9 @@
+/* With CAESURE_KERNEL the same bytes are transactions for the reference node, with the same txids,
+ * and pass its context-free rules (kernel.h). */
 #include "base/hash.h"
+#include "chain/tx_rules.h"
 #include "codec/compact.h"
-#include "codec/tx.h"
+#include "kernel.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -91,6 +94,26 @@ static void check_round_trip(const struct tx *tx, struct bytes data)
     free(again);
 }
 
+/* tx: NULL if these bytes are none. */
+static void compare(const struct tx *tx, struct bytes data)
+{
+    if (!kernel_is_there())
+        return;
+    struct kernel_tx *theirs = kernel_tx_new(data, NULL, 0);
+
+    assert((theirs != NULL) == (tx != NULL));
+    if (tx) {
+        const struct outpoint **scratch = xmalloc((tx->input_count + 1) * sizeof *scratch);
+        uint8_t txid[32];
+
+        kernel_tx_id(theirs, txid);
+        assert(memcmp(txid, tx->txid.bytes, 32) == 0);
+        assert(kernel_tx_passes(theirs) == (tx_check(tx, scratch) == VALID));
+        free(scratch);
+    }
+    kernel_tx_free(theirs);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bytes bytes = {data, size};
@@ -98,10 +121,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct tx tx;
 
     arena_init(&arena, 1 << 26);
-    if (tx_parse(&tx, bytes, &arena)) {
+    bool is_tx = tx_parse(&tx, bytes, &arena);
+    if (is_tx) {
         check_witnesses(&tx);
         check_round_trip(&tx, bytes);
     }
+    compare(is_tx ? &tx : NULL, bytes);
     arena_clear(&arena);
     return 0;
 }

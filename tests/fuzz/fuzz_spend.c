@@ -1,0 +1,228 @@
+/* Transactions with up to three inputs of every kind whose signatures are right (spend_maker.h),
+ * and then perhaps damaged: a used machine gives the verdict of a fresh one, what passes under some
+ * rules passes under fewer, and with CAESURE_KERNEL the reference node gives the same verdicts
+ * (kernel.h). Input: a byte for the rules, one for the damage, four for its place, then the choices
+ * of spend_maker. */
+#include "kernel.h"
+#include "script/signature.h"
+#include "script/verify.h"
+#include "spend_maker.h"
+#include <secp256k1_schnorrsig.h>
+#include <stdlib.h>
+
+#define HEAD_SIZE 6
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* While a spend is signed, its checks end here (the linker's --wrap) and all pass. */
+static struct {
+    struct spend *spend; /* NULL: checks are what they are */
+    struct spend_signature next[SPEND_SIGNATURES_MAX];
+    const secp256k1_context *ctx;
+} signer;
+
+bool __real_signature_check_ecdsa(struct key_cache *cache, struct bytes der, struct bytes pubkey,
+                                  const uint8_t hash[32]);
+bool __real_signature_check_schnorr(struct key_cache *cache, const uint8_t signature[64],
+                                    const uint8_t pubkey[32], struct bytes message);
+bool __wrap_signature_check_ecdsa(struct key_cache *cache, struct bytes der, struct bytes pubkey,
+                                  const uint8_t hash[32]);
+bool __wrap_signature_check_schnorr(struct key_cache *cache, const uint8_t signature[64],
+                                    const uint8_t pubkey[32], struct bytes message);
+
+/* The place of a signature that has these bytes, besides its hash type, in the table that is being
+ * made; NULL: it is none of ours. */
+static struct spend_signature *find_next(struct bytes bytes)
+{
+    for (uint32_t i = 0; i < signer.spend->signature_count; i++) {
+        const struct spend_signature *signature = &signer.spend->signatures[i];
+
+        if (signature->size >= bytes.size &&
+            memcmp(signature->bytes, bytes.data, bytes.size) == 0) {
+            signer.next[i] = *signature;
+            return &signer.next[i];
+        }
+    }
+    return NULL;
+}
+
+/* As valid in blocks as the other one. */
+static void make_high_s(secp256k1_ecdsa_signature *signature)
+{
+    uint8_t r_and_s[64];
+    int ok = secp256k1_ecdsa_signature_serialize_compact(signer.ctx, r_and_s, signature);
+
+    ok &= secp256k1_ec_seckey_negate(signer.ctx, r_and_s + 32);
+    ok &= secp256k1_ecdsa_signature_parse_compact(signer.ctx, signature, r_and_s);
+    assert(ok);
+}
+
+bool __wrap_signature_check_ecdsa(struct key_cache *cache, struct bytes der, struct bytes pubkey,
+                                  const uint8_t hash[32])
+{
+    secp256k1_ecdsa_signature signature;
+    secp256k1_keypair pair;
+    uint8_t secret[32];
+
+    if (!signer.spend)
+        return __real_signature_check_ecdsa(cache, der, pubkey, hash);
+    struct spend_signature *next = find_next(der);
+    if (!next || !spend_find_key(signer.spend, signer.ctx, pubkey, &pair))
+        return false;
+    uint8_t hash_type = next->bytes[next->size - 1];
+    int ok = secp256k1_keypair_sec(signer.ctx, secret, &pair);
+    ok &= secp256k1_ecdsa_sign(signer.ctx, &signature, hash, secret, NULL, NULL);
+    if (hash_type & 0x40)
+        make_high_s(&signature);
+    next->size = sizeof next->bytes;
+    ok &= secp256k1_ecdsa_signature_serialize_der(signer.ctx, next->bytes, &next->size, &signature);
+    assert(ok);
+    next->bytes[next->size++] = hash_type;
+    return true;
+}
+
+bool __wrap_signature_check_schnorr(struct key_cache *cache, const uint8_t signature[64],
+                                    const uint8_t pubkey[32], struct bytes message)
+{
+    secp256k1_keypair pair;
+
+    if (!signer.spend)
+        return __real_signature_check_schnorr(cache, signature, pubkey, message);
+    struct spend_signature *next = find_next((struct bytes){signature, 64});
+    if (!next || !spend_find_key(signer.spend, signer.ctx, (struct bytes){pubkey, 32}, &pair))
+        return false;
+    int ok = secp256k1_schnorrsig_sign32(signer.ctx, next->bytes, message.data, &pair, NULL);
+    assert(ok);
+    return true;
+}
+
+struct machines {
+    struct script_machine *fresh, *used;
+};
+
+/* Runs every input, so that its checks come to the signer. */
+static void run_all(struct spend *spend)
+{
+    struct script_machine *machine = script_machine_new();
+    struct sighash_parts parts;
+    struct arena arena;
+    struct tx tx;
+
+    arena_init(&arena, 1 << 20);
+    if (tx_parse(&tx, (struct bytes){spend->tx.data, spend->tx.size}, &arena)) {
+        sighash_parts_init(&parts, &tx, spend->prevouts);
+        for (uint32_t i = 0; i < tx.input_count; i++)
+            (void)script_verify(machine, &tx, i, spend->prevouts, &parts, SCRIPT_VERIFY_CONSENSUS);
+    }
+    arena_clear(&arena);
+    script_machine_free(machine);
+}
+
+/* Signatures change scripts that have them in them, and those what others sign: three rounds. */
+static void make_signed(struct spend *spend, struct choices choices, const secp256k1_context *ctx)
+{
+    for (int round = 0; round < 3; round++) {
+        struct choices again = choices;
+
+        spend_make(spend, &again, ctx);
+        memcpy(signer.next, spend->signatures, sizeof signer.next);
+        signer.spend = spend;
+        signer.ctx = ctx;
+        run_all(spend);
+        signer.spend = NULL;
+        if (memcmp(signer.next, spend->signatures, sizeof signer.next) == 0)
+            return;
+        memcpy(spend->signatures, signer.next, sizeof signer.next);
+    }
+    spend_make(spend, &choices, ctx);
+}
+
+static void damage(struct spend *spend, uint8_t how, const uint8_t place[4])
+{
+    struct tx_output *prevout = &spend->prevouts[place[0] % spend->input_count];
+    struct build *script = &spend->scripts[place[0] % spend->input_count];
+    uint32_t at = le32_read(place) / 256;
+    uint8_t bit = (uint8_t)(1 << how / 4 % 8);
+
+    switch (how % 4) {
+    case 0:
+        return;
+    case 1:
+        spend->tx.data[at % spend->tx.size] ^= bit;
+        return;
+    case 2:
+        script->data[at % script->size] ^= bit;
+        return;
+    case 3:
+        prevout->amount_sat ^= bit;
+        return;
+    }
+}
+
+static uint32_t choose_flags(uint8_t byte)
+{
+    uint32_t flags = byte & SCRIPT_VERIFY_CONSENSUS;
+
+    if (byte == 0 || byte & 0x80)
+        return SCRIPT_VERIFY_CONSENSUS;
+    return flags & SCRIPT_VERIFY_WITNESS ? flags | SCRIPT_VERIFY_P2SH : flags;
+}
+
+static void check_input(const struct machines *machines, const struct tx *tx, uint32_t i,
+                        const struct spend *spend, const struct sighash_parts *parts,
+                        uint32_t flags, const struct kernel_tx *theirs)
+{
+    enum script_error error = script_verify(machines->used, tx, i, spend->prevouts, parts, flags);
+
+    assert(script_verify(machines->fresh, tx, i, spend->prevouts, parts, flags) == error);
+    assert(!theirs || kernel_script_passes(theirs, i, flags) == (error == SCRIPT_OK));
+    for (uint32_t bit = 1; error == SCRIPT_OK && bit < SCRIPT_VERIFY_CONSENSUS; bit <<= 1)
+        if (script_flags_are_sound(flags & ~bit))
+            assert(script_verify(machines->used, tx, i, spend->prevouts, parts, flags & ~bit) ==
+                   SCRIPT_OK);
+}
+
+static void check(const struct spend *spend, uint32_t flags)
+{
+    static struct script_machine *used; /* by all transactions before */
+    struct bytes raw = {spend->tx.data, spend->tx.size};
+    struct kernel_tx *theirs = NULL;
+    struct sighash_parts parts;
+    struct arena arena;
+    struct tx tx;
+
+    arena_init(&arena, 1 << 20);
+    bool is_tx = tx_parse(&tx, raw, &arena) && tx.input_count == spend->input_count;
+    if (!used)
+        used = script_machine_new();
+    if (is_tx) {
+        struct machines machines = {script_machine_new(), used};
+
+        if (kernel_is_there()) {
+            theirs = kernel_tx_new(raw, spend->prevouts, spend->input_count);
+            assert(theirs);
+        }
+        sighash_parts_init(&parts, &tx, spend->prevouts);
+        for (uint32_t i = 0; i < tx.input_count; i++)
+            check_input(&machines, &tx, i, spend, &parts, flags, theirs);
+        script_machine_free(machines.fresh);
+    }
+    kernel_tx_free(theirs);
+    arena_clear(&arena);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static secp256k1_context *ctx;
+    struct spend spend = {0};
+
+    if (size < HEAD_SIZE)
+        return 0;
+    if (!ctx)
+        ctx = secp256k1_context_create(SECP256K1_CONTEXT_NONE);
+    make_signed(&spend, (struct choices){data + HEAD_SIZE, data + size}, ctx);
+    damage(&spend, data[1], data + 2);
+    check(&spend, choose_flags(data[0]));
+    spend_clear(&spend);
+    return 0;
+}
