@@ -48,17 +48,33 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+/* The last size % 16 bytes as a number. If there are more they are not copied: to load bytes that
+ * were just stored in pieces takes as long as all the rest. */
+static unsigned __int128 last_bytes(struct bytes b)
+{
+    unsigned count = b.size % 16;
+    uint8_t padded[16] = {0};
+
+    if (count == 0)
+        return 0;
+    if (b.size < 16)
+        memcpy(padded, b.data, count);
+    const uint8_t *from = b.size < 16 ? padded : b.data + b.size - 16;
+    unsigned __int128 number = (unsigned __int128)le64_read(from + 8) << 64 | le64_read(from);
+    return b.size < 16 ? number : number >> (8 * (16 - count));
+}
+
 /* The outpoint's hash is a secret that goes with it, so it serves as the key. Nobody gains by two
  * TxOuts with one check: it has 21 bits, and tells coins with equal tags and rotten bytes. */
 static uint32_t check_of(const struct ledger_key *key, const uint64_t h[2], struct bytes txout)
 {
     uint64_t a = key->check.k0 ^ h[0], b = key->check.k1 ^ h[1] ^ txout.size;
-    uint8_t last[16] = {0};
+    size_t whole = txout.size & ~(size_t)15;
 
-    for (; txout.size >= 16; txout = bytes_sub(txout, 16, SIZE_MAX))
-        a = mix(a ^ le64_read(txout.data), b ^ le64_read(txout.data + 8));
-    memcpy(last, txout.data, txout.size);
-    a = mix(a ^ le64_read(last), b ^ le64_read(last + 8));
+    for (size_t i = 0; i < whole; i += 16)
+        a = mix(a ^ le64_read(txout.data + i), b ^ le64_read(txout.data + i + 8));
+    unsigned __int128 last = last_bytes(txout);
+    a = mix(a ^ (uint64_t)last, b ^ (uint64_t)(last >> 64));
     return (uint32_t)(mix(a ^ key->check.k1, b) >> (64 - COIN_CHECK_BITS));
 }
 

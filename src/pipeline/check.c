@@ -6,6 +6,7 @@
 
 #define TXOUT_USUAL 42 /* bytes, at most */
 #define AHEAD       16 /* inputs whose TxOuts are on their way to the processor */
+#define TX_AHEAD    8  /* and transactions whose own scripts are, where sigops are counted */
 
 /* The coin must be the one the ledger meant: an equal tag is not enough. Of bytes in memory. */
 static bool coin_matches(const struct pipeline *pipeline, const struct coin_ref *ref,
@@ -144,6 +145,14 @@ static bool add_pending(struct block_job *job, uint32_t t, uint32_t i)
     return true;
 }
 
+static void fetch_scripts(const struct block *block, uint32_t t)
+{
+    for (uint32_t i = 0; t < block->tx_count && i < block->txs[t].input_count; i++) {
+        __builtin_prefetch(block->txs[t].inputs[i].script_sig.data);
+        __builtin_prefetch(block->txs[t].inputs[i].witness.data);
+    }
+}
+
 /* Transaction by transaction what it spends, and its check while that is near to the processor; the
  * list of TxOuts to read. Some coin may not be what it should be: the plain path judges. */
 static enum verdict gather(struct pipeline *pipeline, struct block_job *job)
@@ -167,6 +176,7 @@ static enum verdict gather(struct pipeline *pipeline, struct block_job *job)
         uint32_t first = i;
         enum verdict verdict = VALID;
 
+        fetch_scripts(block, t + TX_AHEAD);
         for (uint32_t k = 0; k < tx->input_count; k++, i++) {
             struct place place = places[i % AHEAD];
 

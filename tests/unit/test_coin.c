@@ -80,6 +80,26 @@ START_TEST(hashes_and_checks_are_those_of_the_key_files_version)
 }
 END_TEST
 
+/* Of TxOuts of 0 to 64 bytes, each in memory of just its size; the value is an older version's,
+ * which copied the bytes beyond the last 16 to zeros. */
+START_TEST(checks_of_all_sizes_are_those_of_the_key_files_version)
+{
+    struct ledger_key key = key_of(1, 64, 512);
+    struct outpoint outpoint = {.txid = {{4, 5, 6}}, .vout = 1};
+    uint64_t sum = 0;
+
+    for (size_t size = 0; size <= 64; size++) {
+        uint8_t *txout = xmalloc(size);
+
+        for (size_t i = 0; i < size; i++)
+            txout[i] = (uint8_t)(7 * i + 1);
+        sum = sum * 31 + coin_check_of(&key, &outpoint, (struct bytes){txout, size});
+        free(txout);
+    }
+    ck_assert_uint_eq(sum, 17630990755056982498u);
+}
+END_TEST
+
 /* What the parse stage does for a transaction's outputs. */
 START_TEST(in_two_steps_the_hash_is_the_same)
 {
@@ -156,6 +176,7 @@ int main(void)
     tcase_add_test(tcase, a_word_holds_position_coinbase_and_check);
     tcase_add_test(tcase, hashes_depend_on_key_and_every_byte);
     tcase_add_test(tcase, hashes_and_checks_are_those_of_the_key_files_version);
+    tcase_add_test(tcase, checks_of_all_sizes_are_those_of_the_key_files_version);
     tcase_add_test(tcase, in_two_steps_the_hash_is_the_same);
     tcase_add_test(tcase, short_tags_keep_the_highest_bits_and_all_shards_are_used);
     tcase_add_test(tcase, the_check_changes_with_any_byte_of_outpoint_or_txout);
