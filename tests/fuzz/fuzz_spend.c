@@ -1,12 +1,10 @@
 /* Transactions with up to three inputs of every kind whose signatures are right (spend_maker.h),
- * and then perhaps damaged: a used machine gives the verdict of a fresh one, what passes under some
- * rules passes under fewer, and with CAESURE_KERNEL the reference node gives the same verdicts
- * (kernel.h). Input: a byte for the rules, one for the damage, four for its place, then the choices
- * of spend_maker. */
-#include "kernel.h"
+ * and then perhaps damaged (verdicts.h). Input: a byte for the rules, one for the damage, four for
+ * its place, then the choices of spend_maker. */
 #include "script/signature.h"
 #include "script/verify.h"
 #include "spend_maker.h"
+#include "verdicts.h"
 #include <secp256k1_schnorrsig.h>
 #include <stdlib.h>
 
@@ -96,10 +94,6 @@ bool __wrap_signature_check_schnorr(struct key_cache *cache, const uint8_t signa
     return true;
 }
 
-struct machines {
-    struct script_machine *fresh, *used;
-};
-
 /* Runs every input, so that its checks come to the signer. */
 static void run_all(struct spend *spend)
 {
@@ -159,58 +153,6 @@ static void damage(struct spend *spend, uint8_t how, const uint8_t place[4])
     }
 }
 
-static uint32_t choose_flags(uint8_t byte)
-{
-    uint32_t flags = byte & SCRIPT_VERIFY_CONSENSUS;
-
-    if (byte == 0 || byte & 0x80)
-        return SCRIPT_VERIFY_CONSENSUS;
-    return flags & SCRIPT_VERIFY_WITNESS ? flags | SCRIPT_VERIFY_P2SH : flags;
-}
-
-static void check_input(const struct machines *machines, const struct tx *tx, uint32_t i,
-                        const struct spend *spend, const struct sighash_parts *parts,
-                        uint32_t flags, const struct kernel_tx *theirs)
-{
-    enum script_error error = script_verify(machines->used, tx, i, spend->prevouts, parts, flags);
-
-    assert(script_verify(machines->fresh, tx, i, spend->prevouts, parts, flags) == error);
-    assert(!theirs || kernel_script_passes(theirs, i, flags) == (error == SCRIPT_OK));
-    for (uint32_t bit = 1; error == SCRIPT_OK && bit < SCRIPT_VERIFY_CONSENSUS; bit <<= 1)
-        if (script_flags_are_sound(flags & ~bit))
-            assert(script_verify(machines->used, tx, i, spend->prevouts, parts, flags & ~bit) ==
-                   SCRIPT_OK);
-}
-
-static void check(const struct spend *spend, uint32_t flags)
-{
-    static struct script_machine *used; /* by all transactions before */
-    struct bytes raw = {spend->tx.data, spend->tx.size};
-    struct kernel_tx *theirs = NULL;
-    struct sighash_parts parts;
-    struct arena arena;
-    struct tx tx;
-
-    arena_init(&arena, 1 << 20);
-    bool is_tx = tx_parse(&tx, raw, &arena) && tx.input_count == spend->input_count;
-    if (!used)
-        used = script_machine_new();
-    if (is_tx) {
-        struct machines machines = {script_machine_new(), used};
-
-        if (kernel_is_there()) {
-            theirs = kernel_tx_new(raw, spend->prevouts, spend->input_count);
-            assert(theirs);
-        }
-        sighash_parts_init(&parts, &tx, spend->prevouts);
-        for (uint32_t i = 0; i < tx.input_count; i++)
-            check_input(&machines, &tx, i, spend, &parts, flags, theirs);
-        script_machine_free(machines.fresh);
-    }
-    kernel_tx_free(theirs);
-    arena_clear(&arena);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static secp256k1_context *ctx;
@@ -222,7 +164,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ctx = secp256k1_context_create(SECP256K1_CONTEXT_NONE);
     make_signed(&spend, (struct choices){data + HEAD_SIZE, data + size}, ctx);
     damage(&spend, data[1], data + 2);
-    check(&spend, choose_flags(data[0]));
+    verdicts_compare((struct bytes){spend.tx.data, spend.tx.size}, spend.prevouts,
+                     spend.input_count, verdicts_flags(data[0]));
     spend_clear(&spend);
     return 0;
 }
