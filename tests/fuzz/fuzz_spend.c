@@ -1,134 +1,50 @@
 /* Transactions with up to three inputs of every kind whose signatures are right (spend_maker.h),
  * and then perhaps damaged (verdicts.h). Input: a byte for the rules, one for the damage, four for
- * its place, then the choices of spend_maker. */
-#include "script/signature.h"
-#include "script/verify.h"
+ * its place, then what the plan is read from. */
+#include "codec/opcode.h"
 #include "spend_maker.h"
 #include "verdicts.h"
-#include <secp256k1_schnorrsig.h>
-#include <stdlib.h>
 
 #define HEAD_SIZE 6
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* While a spend is signed, its checks end here (the linker's --wrap) and all pass. */
-static struct {
-    struct spend *spend; /* NULL: checks are what they are */
-    struct spend_signature next[SPEND_SIGNATURES_MAX];
-    const secp256k1_context *ctx;
-} signer;
-
-bool __real_signature_check_ecdsa(struct key_cache *cache, struct bytes der, struct bytes pubkey,
-                                  const uint8_t hash[32]);
-bool __real_signature_check_schnorr(struct key_cache *cache, const uint8_t signature[64],
-                                    const uint8_t pubkey[32], struct bytes message);
-bool __wrap_signature_check_ecdsa(struct key_cache *cache, struct bytes der, struct bytes pubkey,
-                                  const uint8_t hash[32]);
-bool __wrap_signature_check_schnorr(struct key_cache *cache, const uint8_t signature[64],
-                                    const uint8_t pubkey[32], struct bytes message);
-
-/* The place of a signature that has these bytes, besides its hash type, in the table that is being
- * made; NULL: it is none of ours. */
-static struct spend_signature *find_next(struct bytes bytes)
+static uint32_t choose_number(struct choices *choices)
 {
-    for (uint32_t i = 0; i < signer.spend->signature_count; i++) {
-        const struct spend_signature *signature = &signer.spend->signatures[i];
+    static const uint32_t numbers[] = {0xffffffff, 0xfffffffe, 0,         1,  0x400001,
+                                       0x80000000, 499999999,  500000000, 16, 0xffff};
 
-        if (signature->size >= bytes.size &&
-            memcmp(signature->bytes, bytes.data, bytes.size) == 0) {
-            signer.next[i] = *signature;
-            return &signer.next[i];
-        }
+    return numbers[choose(choices, ARRAY_COUNT(numbers))];
+}
+
+static int64_t choose_amount(struct choices *choices)
+{
+    static const int64_t amounts[] = {1000, 0, 1, 2100000000000000, 0x123456789a};
+
+    return amounts[choose(choices, ARRAY_COUNT(amounts))];
+}
+
+/* The rest is divided among the inputs. */
+static void plan_read(struct spend_plan *plan, struct choices choices)
+{
+    static const uint8_t script[2] = {OP_1, OP_1};
+    static const uint32_t versions[] = {2, 1, 0, 3, 0xffffffff};
+
+    *plan = (struct spend_plan){.input_count = 1 + choose(&choices, SPEND_INPUTS_MAX),
+                                .output_count = choose(&choices, 4)};
+    plan->version = versions[choose(&choices, ARRAY_COUNT(versions))];
+    plan->lock_time = choose_number(&choices);
+    for (uint32_t i = 0; i < plan->output_count; i++)
+        plan->outputs[i] = (struct tx_output){.amount_sat = choose_amount(&choices),
+                                              .script_pubkey = {script, choose(&choices, 3)}};
+    for (uint32_t i = 0; i < plan->input_count; i++) {
+        plan->inputs[i].outpoint.txid.bytes[0] = (uint8_t)(i + 1);
+        plan->inputs[i].amount_sat = choose_amount(&choices);
+        plan->inputs[i].sequence = choose_number(&choices);
     }
-    return NULL;
-}
-
-/* As valid in blocks as the other one. */
-static void make_high_s(secp256k1_ecdsa_signature *signature)
-{
-    uint8_t r_and_s[64];
-    int ok = secp256k1_ecdsa_signature_serialize_compact(signer.ctx, r_and_s, signature);
-
-    ok &= secp256k1_ec_seckey_negate(signer.ctx, r_and_s + 32);
-    ok &= secp256k1_ecdsa_signature_parse_compact(signer.ctx, signature, r_and_s);
-    assert(ok);
-}
-
-bool __wrap_signature_check_ecdsa(struct key_cache *cache, struct bytes der, struct bytes pubkey,
-                                  const uint8_t hash[32])
-{
-    secp256k1_ecdsa_signature signature;
-    secp256k1_keypair pair;
-    uint8_t secret[32];
-
-    if (!signer.spend)
-        return __real_signature_check_ecdsa(cache, der, pubkey, hash);
-    struct spend_signature *next = find_next(der);
-    if (!next || !spend_find_key(signer.spend, signer.ctx, pubkey, &pair))
-        return false;
-    uint8_t hash_type = next->bytes[next->size - 1];
-    int ok = secp256k1_keypair_sec(signer.ctx, secret, &pair);
-    ok &= secp256k1_ecdsa_sign(signer.ctx, &signature, hash, secret, NULL, NULL);
-    if (hash_type & 0x40)
-        make_high_s(&signature);
-    next->size = sizeof next->bytes;
-    ok &= secp256k1_ecdsa_signature_serialize_der(signer.ctx, next->bytes, &next->size, &signature);
-    assert(ok);
-    next->bytes[next->size++] = hash_type;
-    return true;
-}
-
-bool __wrap_signature_check_schnorr(struct key_cache *cache, const uint8_t signature[64],
-                                    const uint8_t pubkey[32], struct bytes message)
-{
-    secp256k1_keypair pair;
-
-    if (!signer.spend)
-        return __real_signature_check_schnorr(cache, signature, pubkey, message);
-    struct spend_signature *next = find_next((struct bytes){signature, 64});
-    if (!next || !spend_find_key(signer.spend, signer.ctx, (struct bytes){pubkey, 32}, &pair))
-        return false;
-    int ok = secp256k1_schnorrsig_sign32(signer.ctx, next->bytes, message.data, &pair, NULL);
-    assert(ok);
-    return true;
-}
-
-/* Runs every input, so that its checks come to the signer. */
-static void run_all(struct spend *spend)
-{
-    struct script_machine *machine = script_machine_new();
-    struct sighash_parts parts;
-    struct arena arena;
-    struct tx tx;
-
-    arena_init(&arena, 1 << 20);
-    if (tx_parse(&tx, (struct bytes){spend->tx.data, spend->tx.size}, &arena)) {
-        sighash_parts_init(&parts, &tx, spend->prevouts);
-        for (uint32_t i = 0; i < tx.input_count; i++)
-            (void)script_verify(machine, &tx, i, spend->prevouts, &parts, SCRIPT_VERIFY_CONSENSUS);
-    }
-    arena_clear(&arena);
-    script_machine_free(machine);
-}
-
-/* Signatures change scripts that have them in them, and those what others sign: three rounds. */
-static void make_signed(struct spend *spend, struct choices choices, const secp256k1_context *ctx)
-{
-    for (int round = 0; round < 3; round++) {
-        struct choices again = choices;
-
-        spend_make(spend, &again, ctx);
-        memcpy(signer.next, spend->signatures, sizeof signer.next);
-        signer.spend = spend;
-        signer.ctx = ctx;
-        run_all(spend);
-        signer.spend = NULL;
-        if (memcmp(signer.next, spend->signatures, sizeof signer.next) == 0)
-            return;
-        memcpy(spend->signatures, signer.next, sizeof signer.next);
-    }
-    spend_make(spend, &choices, ctx);
+    size_t each = (size_t)(choices.end - choices.at) / plan->input_count;
+    for (uint32_t i = 0; i < plan->input_count; i++, choices.at += each)
+        plan->inputs[i].choices = (struct choices){choices.at, choices.at + each};
 }
 
 static void damage(struct spend *spend, uint8_t how, const uint8_t place[4])
@@ -157,12 +73,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static secp256k1_context *ctx;
     struct spend spend = {0};
+    struct spend_plan plan;
 
     if (size < HEAD_SIZE)
         return 0;
     if (!ctx)
         ctx = secp256k1_context_create(SECP256K1_CONTEXT_NONE);
-    make_signed(&spend, (struct choices){data + HEAD_SIZE, data + size}, ctx);
+    plan_read(&plan, (struct choices){data + HEAD_SIZE, data + size});
+    spend_make_signed(&spend, &plan, ctx);
     damage(&spend, data[1], data + 2);
     verdicts_compare((struct bytes){spend.tx.data, spend.tx.size}, spend.prevouts,
                      spend.input_count, verdicts_flags(data[0]));

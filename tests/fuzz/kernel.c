@@ -35,12 +35,32 @@ typedef int write_fn(const void *bytes, size_t size, void *counted);
     X(void *, block_validation_state_create, (void))                                               \
     X(void *, chain_parameters_create, (uint8_t))                                                  \
     X(const void *, chain_parameters_get_consensus_params, (const void *))                         \
-    X(void, logging_disable, (void))
+    X(void, logging_disable, (void))                                                               \
+    X(void *, context_options_create, (void))                                                      \
+    X(void, context_options_set_chainparams, (void *, const void *))                               \
+    X(void, context_options_destroy, (void *))                                                     \
+    X(void *, context_create, (const void *))                                                      \
+    X(void, context_destroy, (void *))                                                             \
+    X(void *, chainstate_manager_options_create,                                                   \
+      (const void *, const char *, size_t, const char *, size_t))                                  \
+    X(void, chainstate_manager_options_set_worker_threads_num, (void *, int))                      \
+    X(void, chainstate_manager_options_update_block_tree_db_in_memory, (void *, int))              \
+    X(void, chainstate_manager_options_update_chainstate_db_in_memory, (void *, int))              \
+    X(void, chainstate_manager_options_destroy, (void *))                                          \
+    X(void *, chainstate_manager_create, (const void *))                                           \
+    X(void, chainstate_manager_destroy, (void *))                                                  \
+    X(int, chainstate_manager_import_blocks, (void *, const char **, size_t *, size_t))            \
+    X(int, chainstate_manager_process_block, (void *, const void *, int *))                        \
+    X(const void *, chainstate_manager_get_active_chain, (const void *))                           \
+    X(int32_t, chain_get_height, (const void *))                                                   \
+    X(const void *, chain_get_by_height, (const void *, int32_t))                                  \
+    X(const void *, block_tree_entry_get_block_hash, (const void *))                               \
+    X(void, block_hash_to_bytes, (const void *, uint8_t *))
 
 static struct {
     bool is_tried;
     void *library;
-    void *tx_state, *block_state;
+    void *tx_state, *block_state, *params;
     const void *consensus;
 #define X(type, name, arguments) type(*name) arguments;
     FUNCTIONS(X)
@@ -71,8 +91,8 @@ static void load(const char *path)
     kernel.logging_disable();
     kernel.tx_state = kernel.tx_validation_state_create();
     kernel.block_state = kernel.block_validation_state_create();
-    kernel.consensus =
-        kernel.chain_parameters_get_consensus_params(kernel.chain_parameters_create(REGTEST));
+    kernel.params = kernel.chain_parameters_create(REGTEST);
+    kernel.consensus = kernel.chain_parameters_get_consensus_params(kernel.params);
 }
 
 bool kernel_is_there(void)
@@ -217,4 +237,55 @@ bool kernel_block_passes(struct bytes raw)
     int is_valid = kernel.block_check(block, kernel.consensus, CHECK_MERKLE, kernel.block_state);
     kernel.block_destroy(block);
     return is_valid == 1;
+}
+
+struct kernel_chain {
+    void *context, *manager;
+};
+
+struct kernel_chain *kernel_chain_new(const char *directory)
+{
+    struct kernel_chain *chain = xmalloc(sizeof *chain);
+    void *context_options = kernel.context_options_create();
+
+    kernel.context_options_set_chainparams(context_options, kernel.params);
+    chain->context = kernel.context_create(context_options);
+    kernel.context_options_destroy(context_options);
+    size_t size = strlen(directory);
+    void *options =
+        kernel.chainstate_manager_options_create(chain->context, directory, size, directory, size);
+    kernel.chainstate_manager_options_set_worker_threads_num(options, 0);
+    kernel.chainstate_manager_options_update_block_tree_db_in_memory(options, 1);
+    kernel.chainstate_manager_options_update_chainstate_db_in_memory(options, 1);
+    chain->manager = kernel.chainstate_manager_create(options);
+    kernel.chainstate_manager_options_destroy(options);
+    int rc = kernel.chainstate_manager_import_blocks(chain->manager, NULL, NULL, 0);
+    assert(rc == 0);
+    return chain;
+}
+
+void kernel_chain_free(struct kernel_chain *chain)
+{
+    kernel.chainstate_manager_destroy(chain->manager);
+    kernel.context_destroy(chain->context);
+    free(chain);
+}
+
+void kernel_chain_feed(struct kernel_chain *chain, struct bytes raw)
+{
+    void *block = kernel.block_create(raw.data, raw.size);
+    int is_new;
+
+    if (!block)
+        return;
+    (void)kernel.chainstate_manager_process_block(chain->manager, block, &is_new);
+    kernel.block_destroy(block);
+}
+
+void kernel_chain_tip(const struct kernel_chain *chain, struct block_hash *tip)
+{
+    const void *active = kernel.chainstate_manager_get_active_chain(chain->manager);
+    const void *entry = kernel.chain_get_by_height(active, kernel.chain_get_height(active));
+
+    kernel.block_hash_to_bytes(kernel.block_tree_entry_get_block_hash(entry), tip->bytes);
 }

@@ -25,4 +25,12 @@ bool kernel_script_passes(const struct kernel_tx *tx, uint32_t input_index, uint
 size_t kernel_block_size(struct bytes raw);
 /* Of a block: CheckBlock for regtest, without proof of work. */
 bool kernel_block_passes(struct bytes raw);
+
+/* A chain of regtest with its blocks in directory, which exists; all else is in memory. */
+struct kernel_chain;
+struct kernel_chain *kernel_chain_new(const char *directory);
+void kernel_chain_free(struct kernel_chain *chain);
+/* Judges a block, if these bytes begin with one. */
+void kernel_chain_feed(struct kernel_chain *chain, struct bytes raw);
+void kernel_chain_tip(const struct kernel_chain *chain, struct block_hash *tip);
 #endif

@@ -16,6 +16,7 @@ struct maker {
     struct spend *spend;
     struct choices *choices;
     const secp256k1_context *ctx;
+    bool has_fixed_scripts; /* of the plan */
     enum context context;
     struct build
         items[MAKER_ITEMS_MAX]; /* of one input, the first to be taken from the stack first */

@@ -328,7 +328,8 @@ static void put_piece(struct maker *m, struct build *script, unsigned depth)
         put_failing_checksig(m, script);
         return;
     case 14:
-        put_signature_in_script(m, script);
+        if (!m->has_fixed_scripts)
+            put_signature_in_script(m, script);
         return;
     case 15:
         put_raw(m, script);

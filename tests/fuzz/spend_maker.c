@@ -272,44 +272,26 @@ static void make_input(struct maker *m, struct input *input, struct build *out)
 
 /* ---- the transaction ---- */
 
-static uint32_t choose_number(struct maker *m)
+static void put_outputs(struct build *tx, const struct spend_plan *plan)
 {
-    static const uint32_t numbers[] = {0xffffffff, 0xfffffffe, 0,         1,  0x400001,
-                                       0x80000000, 499999999,  500000000, 16, 0xffff};
+    build_count(tx, plan->output_count);
+    for (uint32_t i = 0; i < plan->output_count; i++) {
+        const struct tx_output *output = &plan->outputs[i];
 
-    return numbers[choose(m->choices, ARRAY_COUNT(numbers))];
-}
-
-static int64_t choose_amount(struct maker *m)
-{
-    static const int64_t amounts[] = {1000, 0, 1, 2100000000000000, 0x123456789a};
-
-    return amounts[choose(m->choices, ARRAY_COUNT(amounts))];
-}
-
-static void put_outputs(struct maker *m, struct build *tx)
-{
-    unsigned count = choose(m->choices, 4);
-
-    build_count(tx, count);
-    for (unsigned i = 0; i < count; i++) {
-        build_u64(tx, (uint64_t)choose_amount(m));
-        build_sized(tx, OP_1, choose(m->choices, 3));
+        build_u64(tx, (uint64_t)output->amount_sat);
+        build_count(tx, output->script_pubkey.size);
+        build_raw(tx, output->script_pubkey.data, output->script_pubkey.size);
     }
 }
 
-static void put_inputs(struct maker *m, struct build *tx, const struct input *inputs)
+static void put_inputs(struct build *tx, const struct spend_plan *plan, const struct input *inputs)
 {
-    build_count(tx, m->spend->input_count);
-    for (uint32_t i = 0; i < m->spend->input_count; i++) {
-        uint8_t txid[32];
-
-        memset(txid, (int)i + 7, sizeof txid);
-        build_raw(tx, txid, sizeof txid);
-        build_u32(tx, i);
+    build_count(tx, plan->input_count);
+    for (uint32_t i = 0; i < plan->input_count; i++) {
+        build_raw(tx, &plan->inputs[i].outpoint, sizeof plan->inputs[i].outpoint);
         build_count(tx, inputs[i].script_sig.size);
         build_raw(tx, inputs[i].script_sig.data, inputs[i].script_sig.size);
-        build_u32(tx, choose_number(m));
+        build_u32(tx, plan->inputs[i].sequence);
     }
 }
 
@@ -322,44 +304,44 @@ static bool has_witness(const struct input *inputs, uint32_t count)
     return sum > 0;
 }
 
-static void put_tx(struct maker *m, struct build *tx, const struct input *inputs)
+static void put_tx(struct build *tx, const struct spend_plan *plan, const struct input *inputs)
 {
-    uint32_t count = m->spend->input_count;
-    bool is_witness = has_witness(inputs, count);
-    static const uint32_t versions[] = {2, 1, 0, 3, 0xffffffff};
+    bool is_witness = has_witness(inputs, plan->input_count);
 
-    build_u32(tx, versions[choose(m->choices, ARRAY_COUNT(versions))]);
+    build_u32(tx, plan->version);
     if (is_witness)
         build_raw(tx, "\0\1", 2);
-    put_inputs(m, tx, inputs);
-    put_outputs(m, tx);
-    for (uint32_t i = 0; is_witness && i < count; i++) {
+    put_inputs(tx, plan, inputs);
+    put_outputs(tx, plan);
+    for (uint32_t i = 0; is_witness && i < plan->input_count; i++) {
         build_count(tx, inputs[i].witness_count);
         build_raw(tx, inputs[i].witness.data, inputs[i].witness.size);
     }
-    build_u32(tx, choose_number(m));
+    build_u32(tx, plan->lock_time);
 }
 
-void spend_make(struct spend *spend, struct choices *choices, const secp256k1_context *ctx)
+void spend_make(struct spend *spend, const struct spend_plan *plan, const secp256k1_context *ctx)
 {
     struct maker *m = xcalloc(1, sizeof *m);
     struct input inputs[SPEND_INPUTS_MAX] = {0};
 
     m->spend = spend;
-    m->choices = choices;
     m->ctx = ctx;
+    m->has_fixed_scripts = plan->has_fixed_scripts;
     spend->tx.size = 0;
     spend->signature_count = spend->tweaked_count = 0;
-    spend->input_count = 1 + choose(choices, SPEND_INPUTS_MAX);
-    for (uint32_t i = 0; i < spend->input_count; i++) {
+    spend->input_count = plan->input_count;
+    for (uint32_t i = 0; i < plan->input_count; i++) {
+        struct choices choices = plan->inputs[i].choices;
         struct build *script = &spend->scripts[i];
 
+        m->choices = &choices;
         script->size = 0;
         make_input(m, &inputs[i], script);
-        spend->prevouts[i] = (struct tx_output){.amount_sat = choose_amount(m),
+        spend->prevouts[i] = (struct tx_output){.amount_sat = plan->inputs[i].amount_sat,
                                                 .script_pubkey = {script->data, script->size}};
     }
-    put_tx(m, &spend->tx, inputs);
+    put_tx(&spend->tx, plan, inputs);
     for (uint32_t i = 0; i < SPEND_INPUTS_MAX; i++) {
         free(inputs[i].script_sig.data);
         free(inputs[i].witness.data);

@@ -9,6 +9,7 @@
 #include <secp256k1_extrakeys.h>
 
 #define SPEND_INPUTS_MAX     3
+#define SPEND_OUTPUTS_MAX    8
 #define SPEND_SIGNATURES_MAX 64
 
 /* Bytes that decide what is made, one after the other; behind the last one zeros. */
@@ -21,6 +22,23 @@ static inline unsigned choose(struct choices *choices, unsigned count)
 {
     return choices->at < choices->end ? *choices->at++ % count : 0;
 }
+
+/* One input, and the output that it spends: its choices decide on the script, and how it is spent.
+ */
+struct spend_input {
+    struct choices choices;
+    struct outpoint outpoint;
+    int64_t amount_sat;
+    uint32_t sequence;
+};
+
+/* All that a transaction is made of but its signatures. */
+struct spend_plan {
+    struct spend_input inputs[SPEND_INPUTS_MAX];
+    struct tx_output outputs[SPEND_OUTPUTS_MAX];
+    uint32_t input_count, output_count, version, lock_time;
+    bool has_fixed_scripts; /* no script has a signature in it, so that it is known beforehand */
+};
 
 struct spend_signature {
     uint8_t bytes[80]; /* hash type included */
@@ -38,8 +56,14 @@ struct spend {
     uint32_t signature_count;
 };
 
-/* What the choices make with those signatures; they become the stand-ins where there are none. */
-void spend_make(struct spend *spend, struct choices *choices, const secp256k1_context *ctx);
+/* What the plan makes with the spend's signatures; they become the stand-ins where there are none.
+ */
+void spend_make(struct spend *spend, const struct spend_plan *plan, const secp256k1_context *ctx);
+/* The same with the signatures that it needs, made in up to three rounds, since signatures change
+ * scripts that have them in them, and those change what others sign. The program that calls it is
+ * linked with --wrap for script/'s checks (spend_signer.c). */
+void spend_make_signed(struct spend *spend, const struct spend_plan *plan,
+                       const secp256k1_context *ctx);
 void spend_clear(struct spend *spend);
 
 /* The key of a public key as it stands in a script (32 bytes: X only), or false. */
