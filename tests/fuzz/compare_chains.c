@@ -13,7 +13,7 @@
 #define CHOICES   48
 #define COINS_MAX 1500
 #define STATES    16
-#define TX_MAX    8
+#define TX_TRIES  16
 #define SKIP      77  /* for meson */
 #define LIFE      400 /* blocks between two starts */
 
@@ -226,8 +226,8 @@ static void take_coins(struct state *state, const struct spend_plan *plan)
             }
 }
 
-/* One transaction more, mostly one that passes: false if it could not be made. */
-static bool add_tx(struct pair *w, struct state *state, const struct state *parent,
+/* One transaction more, if it passes, or now and then if not. */
+static void try_tx(struct pair *w, struct state *state, const struct state *parent,
                    struct draft *draft)
 {
     static const uint32_t versions[] = {2, 2, 2, 1, 3, 0xffffffff};
@@ -240,11 +240,10 @@ static bool add_tx(struct pair *w, struct state *state, const struct state *pare
 
     plan_inputs(w, state, parent->block.height + 1, &plan, from);
     if (plan.input_count == 0)
-        return false;
+        return;
     int64_t fee = plan_outputs(w, &plan, made);
     spend_make_signed(&spend, &plan, w->ctx);
-    bool is_kept = passes(w, &spend) || one_in(w, 60);
-    if (is_kept) {
+    if (passes(w, &spend) || one_in(w, 60)) {
         struct arena arena;
         struct tx tx;
 
@@ -267,7 +266,6 @@ static bool add_tx(struct pair *w, struct state *state, const struct state *pare
     for (uint32_t i = 0; i < plan.output_count; i++)
         free((void *)plan.outputs[i].script_pubkey.data);
     spend_clear(&spend);
-    return is_kept;
 }
 
 /* ---- blocks ---- */
@@ -378,8 +376,8 @@ static struct state *make_next(struct pair *w, const struct state *parent)
     w->sigop_cost = 0;
     draft.tag = (uint32_t)prng_next(&w->random);
     draft.time_s = median_time(parent) + 1 + (uint32_t)below(w, 1200);
-    for (uint64_t i = 0, wanted = below(w, 2 * TX_MAX); state->coin_count > 0 && i < wanted; i++)
-        (void)add_tx(w, state, parent, &draft);
+    for (uint64_t i = 0, wanted = below(w, TX_TRIES); state->coin_count > 0 && i < wanted; i++)
+        try_tx(w, state, parent, &draft);
     if (has_edge) {
         free((void *)script.data);
         script = edge_script(w, parent, &draft);
@@ -437,37 +435,50 @@ static void open_ours(struct pair *w)
     }
 }
 
+static struct state *back(const struct pair *w, size_t count)
+{
+    return w->states[(w->next_state + STATES - 1 - count) % STATES];
+}
+
+/* The tip; or one of the last blocks, for a branch of some blocks, valid or not. */
+static const struct state *choose_parent(struct pair *w)
+{
+    const struct state *other = NULL;
+
+    if (w->branch_left > 0) {
+        w->branch_left--;
+        other = back(w, 0);
+    } else if (one_in(w, 12)) {
+        w->branch_left = (uint32_t)below(w, 6);
+        other = back(w, below(w, 5));
+    }
+    return other ? other : w->tip;
+}
+
+static void report(const struct state *state, const struct state *parent, const char *reason)
+{
+    char hash[65];
+
+    hash_to_hex(hash, state->block.hash.bytes);
+    fprintf(stderr, "after block %s, height %d, behind one of height %d, for us: %s\n", hash,
+            state->block.height, parent->block.height, reason);
+    for (size_t i = 0; i < state->block.raw.size; i++)
+        fprintf(stderr, "%02x", state->block.raw.data[i]);
+    fprintf(stderr, "\n");
+}
+
+/* False: the tips differ. */
 static bool step(struct pair *w)
 {
-    const struct state *parent = w->tip;
-
-    const struct state *last = w->states[(w->next_state + STATES - 1) % STATES];
-    if (w->branch_left > 0 && last) { /* whether it is valid or not */
-        w->branch_left--;
-        parent = last;
-    } else if (one_in(w, 12)) { /* a branch from one of the last blocks */
-        last = w->states[(w->next_state + STATES - 1 - below(w, 5)) % STATES];
-        parent = last ? last : parent;
-        w->branch_left = (uint32_t)below(w, 6);
-    }
+    const struct state *parent = choose_parent(w);
     struct state *state = make_next(w, parent);
     struct fed fed = feed(&w->rig, state->block.raw);
-    kernel_chain_feed(w->theirs, state->block.raw);
     struct block_hash ours = our_tip(w), theirs;
+
+    kernel_chain_feed(w->theirs, state->block.raw);
     kernel_chain_tip(w->theirs, &theirs);
     if (!block_hash_equal(&ours, &theirs)) {
-        char names[3][65];
-
-        hash_to_hex(names[0], ours.bytes);
-        hash_to_hex(names[1], theirs.bytes);
-        hash_to_hex(names[2], state->block.hash.bytes);
-        fprintf(stderr,
-                "our tip %s, theirs %s\nafter block %s, height %d, behind height %d of %d: %s\n",
-                names[0], names[1], names[2], state->block.height, parent->block.height,
-                w->tip->block.height, fed.reason);
-        for (size_t i = 0; i < state->block.raw.size; i++)
-            fprintf(stderr, "%02x", state->block.raw.data[i]);
-        fprintf(stderr, "\n");
+        report(state, parent, fed.reason);
         return false;
     }
     free((void *)state->block.raw.data);
@@ -477,10 +488,7 @@ static bool step(struct pair *w)
     w->reorg_count += parent != w->tip && block_hash_equal(&ours, &state->block.hash);
     keep_state(w, state);
     w->tip = find_state(w, &ours);
-    if (!w->tip) {
-        fprintf(stderr, "a tip that is none of the last %d blocks\n", STATES);
-        return false;
-    }
+    assert(w->tip); /* a branch is never as long as states are kept */
     return true;
 }
 
