@@ -522,6 +522,10 @@ static void begin(struct pair *w, uint64_t seed)
     w->theirs = kernel_chain_new(w->directory);
     rig_init(&w->rig, NETWORK_REGTEST);
     w->sim = rig_on_sim(&w->rig, seed);
+    w->rig.config.worker_count = 1 + seed % 3;
+    w->rig.config.tag_bits = seed % 2 ? 64 : 12; /* 12: many coins' tags are equal */
+    if (seed % 5 == 0)
+        w->rig.config.resident_limit = 0; /* each coin is read back */
     open_ours(w);
     w->tip = xcalloc(1, sizeof *w->tip);
     w->tip->block = genesis_made(&w->rig.params);
