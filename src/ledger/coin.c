@@ -48,7 +48,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* The last size % 16 bytes as a number. If there are more they are not copied: to load bytes that
+/* The last size % 16 bytes as a number. Of 16 bytes and more nothing is copied: to load bytes that
  * were just stored in pieces takes as long as all the rest. */
 static unsigned __int128 last_bytes(struct bytes b)
 {
