@@ -353,7 +353,6 @@ static void spoil_bytes(struct pair *w, struct made_block *made)
     uint8_t *raw = (uint8_t *)made->raw.data;
     size_t at = one_in(w, 3) ? below(w, HEADER_SIZE) : below(w, made->raw.size);
     static const unsigned seals[] = {0, BUILD_NONCE, BUILD_MERKLE | BUILD_NONCE, BUILD_ALL};
-
     unsigned seal = seals[below(w, ARRAY_COUNT(seals))];
 
     raw[at] ^= (uint8_t)(1u << below(w, 8));
@@ -409,7 +408,7 @@ static struct block_hash our_tip(struct pair *w)
     return tip;
 }
 
-/* The state after the tip, which has changed. */
+/* What stands after the block with that hash. */
 static struct state *find_state(struct pair *w, const struct block_hash *hash)
 {
     for (size_t i = 0; i < STATES; i++)

@@ -1,3 +1,4 @@
+/* maker_script.c - keys, signatures, and scripts with the items that satisfy them. */
 #include "base/hash.h"
 #include "maker.h"
 #include "script/sighash.h"

@@ -1,3 +1,4 @@
+/* spend_maker.c - outputs of every kind, the inputs that spend them, and their transaction. */
 #include "base/hash.h"
 #include "maker.h"
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* spend_signer.c - finds out what each signature of a spend has to sign: the scripts are run, and
+ * their checks caught. So it is our own idea of it, which the reference node then judges. */
 #include "script/signature.h"
 #include "script/verify.h"
 #include "spend_maker.h"
